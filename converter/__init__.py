@@ -1,0 +1,1 @@
+"""Moves recurrent models between Keras, PyTorch and ONNX."""

@@ -1,0 +1,67 @@
+"""What a model is: frozen dataclasses over NumPy, a file for each family of layers."""
+
+from converter.description.convolution import Convolution, Padding
+from converter.description.core import (
+    Activate,
+    Dense,
+    Dropout,
+    Embedding,
+    Noise,
+    PReLU,
+    TimeDistributed,
+)
+from converter.description.merging import Combination, Combine, Concatenate, Dot
+from converter.description.model import (
+    Call,
+    Era,
+    Layer,
+    Model,
+    Shape,
+    ShapeMismatchError,
+    Source,
+    Value,
+)
+from converter.description.normalization import BatchNormalization, LayerNormalization
+from converter.description.pooling import GlobalPooling, Pool, Pooling
+from converter.description.recurrent import Direction, Gate, Merge, Recurrent
+from converter.description.shaping import Flatten, Permute, RepeatVector, Reshape
+from converter.description.weight import Stored, Weight
+
+__all__ = [
+    "Activate",
+    "BatchNormalization",
+    "Call",
+    "Combination",
+    "Combine",
+    "Concatenate",
+    "Convolution",
+    "Dense",
+    "Direction",
+    "Dot",
+    "Dropout",
+    "Embedding",
+    "Era",
+    "Flatten",
+    "Gate",
+    "GlobalPooling",
+    "Layer",
+    "LayerNormalization",
+    "Merge",
+    "Model",
+    "Noise",
+    "PReLU",
+    "Padding",
+    "Permute",
+    "Pool",
+    "Pooling",
+    "Recurrent",
+    "RepeatVector",
+    "Reshape",
+    "Shape",
+    "ShapeMismatchError",
+    "Source",
+    "Stored",
+    "TimeDistributed",
+    "Value",
+    "Weight",
+]

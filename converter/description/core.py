@@ -1,0 +1,141 @@
+"""Dense, Embedding, activations as layers, the dropouts, and TimeDistributed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from converter.activations import LINEAR, Activation
+from converter.description.model import Layer, Shape, ShapeMismatchError, rank_at_least
+from converter.description.weight import Weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dense(Layer):
+    """activation(x kernel + bias), on the last axis.
+
+    Attributes:
+        kernel: (inputs, units).
+        bias: (units,), or None.
+    """
+
+    kernel: Weight
+    bias: Weight | None
+    activation: Activation = LINEAR
+
+    @property
+    def inputs(self) -> int:
+        """The size of the last axis of the input."""
+        return self.kernel.shape[0]
+
+    @property
+    def units(self) -> int:
+        """The size of the last axis of the output."""
+        return self.kernel.shape[1]
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """The last axis becomes `units`."""
+        (x,) = inputs
+        if rank_at_least(x, 2)[-1] not in (None, self.inputs):
+            raise ShapeMismatchError(f"a last axis of {x[-1]}; its kernel has {self.inputs}")
+        return ((*x[:-1], self.units),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding(Layer):
+    """Rows of a table, by index; an index is truncated to an integer.
+
+    Attributes:
+        embeddings: (rows, units).
+    """
+
+    embeddings: Weight
+
+    @property
+    def rows(self) -> int:
+        """How many indices there are."""
+        return self.embeddings.shape[0]
+
+    @property
+    def units(self) -> int:
+        """The size of a row."""
+        return self.embeddings.shape[1]
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """A last axis of `units` is added."""
+        return ((*inputs[0], self.units),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activate(Layer):
+    """An activation as a layer of its own: Activation, ReLU, LeakyReLU, ELU, Softmax."""
+
+    activation: Activation
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Unchanged."""
+        return inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PReLU(Layer):
+    """max(x, 0) + alpha min(x, 0).
+
+    Attributes:
+        alpha: The shape of the input without its batch, with 1 for the axes that share it.
+    """
+
+    alpha: Weight
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Unchanged."""
+        return inputs
+
+
+class Noise(Enum):
+    """What a dropout layer does in training."""
+
+    DROPOUT = "Dropout"
+    SPATIAL = "SpatialDropout"
+    ALPHA = "AlphaDropout"
+    GAUSSIAN_DROPOUT = "GaussianDropout"
+    GAUSSIAN_NOISE = "GaussianNoise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropout(Layer):
+    """Dropout and its relatives: nothing at inference.
+
+    Attributes:
+        rate: The fraction dropped; the standard deviation of GAUSSIAN_NOISE.
+        noise_shape: The shape of the random mask with the batch first, None where it is the
+            input's; () where all of it is the input's. SPATIAL says its own.
+        channels_first: The channels of SPATIAL are axis 1.
+    """
+
+    noise: Noise
+    rate: float
+    noise_shape: tuple[int | None, ...] = ()
+    channels_first: bool = False
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Unchanged."""
+        return inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeDistributed(Layer):
+    """A layer applied to every step: (B, T, ...) is taken as (B·T, ...).
+
+    Attributes:
+        layer: Its name is the wrapper's and its own: "wrapper/inner".
+    """
+
+    layer: Layer
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """The inner layer's, with batch and time in front."""
+        (x,) = inputs
+        rank_at_least(x, 3)
+        inner = self.layer.output_shapes(((None, *x[2:]),))
+        return tuple((x[0], x[1], *shape[1:]) for shape in inner)

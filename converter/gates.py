@@ -1,0 +1,215 @@
+"""The gate table: how each framework stacks the weights of a recurrent cell.
+
+All permutations come from `LAYOUTS`; none is written anywhere else. A pair of frameworks goes
+through the description, whose own order is `GATES`. A missing row means that the framework's own
+module cannot say the cell.
+
+Shape letters: G gates, H units, I input features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converter.errors import UnsupportedError
+
+Array = NDArray[Any]
+
+
+class Cell(Enum):
+    """A recurrent cell. The two GRUs differ in where the reset gate is applied.
+
+    LSTM:             c' = f * c + i * c~,  h = o * act(c')
+    GRU:              h~ = act(W x + b + r * (R h + b_R)), reset after the product
+    GRU_RESET_BEFORE: h~ = act(W x + b + R (r * h)), reset before the product
+    RNN:              h = act(W x + R h + b)
+    """
+
+    LSTM = "LSTM"
+    GRU = "GRU"
+    GRU_RESET_BEFORE = "GRU (reset before)"
+    RNN = "SimpleRNN"
+
+
+GATES = {Cell.LSTM: "ifco", Cell.GRU: "zrh", Cell.GRU_RESET_BEFORE: "zrh", Cell.RNN: "h"}
+"""The order of the description, which is Keras's."""
+
+STATES = {Cell.LSTM: 2, Cell.GRU: 1, Cell.GRU_RESET_BEFORE: 1, Cell.RNN: 1}
+"""How many states a cell carries: h, and c for LSTM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One framework's way to store one cell.
+
+    Attributes:
+        gates: The order in which the gates are stacked.
+        units_first: Kernels are (G·H, n) rather than (n, G·H).
+        biases: 1 where the framework adds one bias, 2 where it adds an input and a recurrent one.
+        bias_shape: How the biases are stored, with -1 for G·H (or for all of them at once).
+    """
+
+    gates: str
+    units_first: bool
+    biases: int
+    bias_shape: tuple[int, ...]
+
+
+# fmt: off
+LAYOUTS = {
+    #                                        gates  units_first biases  stored as
+    (Cell.LSTM, "keras"):             Layout("ifco",   False,     1,    (-1,)),    # lstm.py: i f c o
+    (Cell.LSTM, "torch"):             Layout("ifco",   True,      2,    (2, -1)),  # nn.LSTM: i f g o, and g is c
+    (Cell.LSTM, "onnx"):              Layout("iofc",   True,      2,    (-1,)),    # W[iofc], B is Wb then Rb
+    (Cell.GRU, "keras"):              Layout("zrh",    False,     2,    (2, -1)),  # gru.py: z r h
+    (Cell.GRU, "torch"):              Layout("rzh",    True,      2,    (2, -1)),  # nn.GRU: r z n, and n is h
+    (Cell.GRU, "onnx"):               Layout("zrh",    True,      2,    (-1,)),    # W[zrh]
+    (Cell.GRU_RESET_BEFORE, "keras"): Layout("zrh",    False,     1,    (-1,)),    # gru.py, reset_after=False
+    (Cell.GRU_RESET_BEFORE, "onnx"):  Layout("zrh",    True,      2,    (-1,)),    # linear_before_reset=0
+    (Cell.RNN, "keras"):              Layout("h",      False,     1,    (-1,)),    # simple_rnn.py
+    (Cell.RNN, "torch"):              Layout("h",      True,      2,    (2, -1)),  # nn.RNN
+    (Cell.RNN, "onnx"):               Layout("h",      True,      2,    (-1,)),    # W[i]
+}
+# fmt: on
+
+
+def layout(cell: Cell, framework: str) -> Layout:
+    """The row of the table.
+
+    Raises:
+        UnsupportedError: The framework's own module cannot say this cell.
+    """
+    row = LAYOUTS.get((cell, framework))
+    if row is None:
+        raise UnsupportedError(
+            f"{framework} has no module for {cell.value}",
+            context=f"rows for {framework}: "
+            + ", ".join(kind.value for kind, name in LAYOUTS if name == framework),
+            hint="converter.to_torch writes a cell class where torch.nn has none",
+            code="no-such-cell",
+        )
+    return row
+
+
+def unstack(matrix: Array, cell: Cell, framework: str) -> Array:
+    """A kernel as `framework` stores it, as (G, H, n) in the order of `GATES`."""
+    row = layout(cell, framework)
+    stacked = matrix if row.units_first else matrix.T
+    by_gate = stacked.reshape(len(row.gates), -1, stacked.shape[-1])
+    return _reorder(by_gate, row.gates, GATES[cell])
+
+
+def stack(kernel: Array, cell: Cell, framework: str) -> Array:
+    """(G, H, n) as `framework` stores it: the inverse of `unstack`."""
+    row = layout(cell, framework)
+    by_gate = _reorder(kernel, GATES[cell], row.gates)
+    stacked = by_gate.reshape(-1, kernel.shape[-1])
+    return stacked if row.units_first else stacked.T
+
+
+def unstack_bias(bias: Array, cell: Cell, framework: str) -> Array:
+    """Biases as `framework` stores them, as (1 or 2, G, H) in the order of `GATES`.
+
+    Row 0 is added to the input product, row 1 to the state product.
+    """
+    row = layout(cell, framework)
+    by_gate = bias.reshape(row.biases, len(row.gates), -1)
+    return _reorder(by_gate, row.gates, GATES[cell], axis=1)
+
+
+def stack_bias(bias: Array, cell: Cell, framework: str) -> Array:
+    """(1 or 2, G, H) as `framework` stores it.
+
+    Two biases become one by addition, which cannot be undone; one becomes two with zeros for the
+    recurrent bias. A recurrent bias of zeros is dropped, not added: -0.0 + 0.0 is +0.0.
+    """
+    row = layout(cell, framework)
+    if row.biases == 1 and len(bias) == 2:
+        bias = bias[:1] + bias[1:] if bias[1].any() else bias[:1]
+    elif row.biases == 2 and len(bias) == 1:
+        bias = np.concatenate([bias, np.zeros_like(bias)])
+    return _reorder(bias, GATES[cell], row.gates, axis=1).reshape(row.bias_shape)
+
+
+def _reorder(array: Array, present: str, wanted: str, axis: int = 0) -> Array:
+    """`array` with its gates along `axis` in the order `wanted`; no copy if they are already."""
+    if present == wanted:
+        return array
+    return np.take(array, [present.index(gate) for gate in wanted], axis=axis)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How one weight of the description is stored elsewhere: as one array or as several.
+
+    Attributes:
+        how: In words, for the ledger: "gates zrh to rzh".
+        read: From the stored arrays to the description's one.
+        write: From the description's array to the stored ones. `read` of it gives the same bits.
+    """
+
+    how: str
+    read: Callable[[Sequence[Array]], Array]
+    write: Callable[[Array], tuple[Array, ...]]
+
+
+AS_IS = Form("as it is", lambda arrays: arrays[0], lambda array: (array,))
+TRANSPOSED = Form("transposed", lambda arrays: arrays[0].T, lambda array: (array.T,))
+
+
+def permuted(*axes: int) -> Form:
+    """Stored with its axes in another order: stored axis k is axis `axes[k]` of the description."""
+    inverse = tuple(int(axis) for axis in np.argsort(axes))
+    return Form(
+        f"axes {axes}",
+        lambda arrays: arrays[0].transpose(inverse),
+        lambda array: (array.transpose(axes),),
+    )
+
+
+def kernel_form(cell: Cell, framework: str) -> Form:
+    """A kernel or recurrent kernel, (G, H, n) in the description."""
+    row = layout(cell, framework)
+    orientation = "(G·H, n)" if row.units_first else "(n, G·H)"
+    return Form(
+        f"gates {row.gates} {orientation}",
+        lambda arrays: unstack(arrays[0], cell, framework),
+        lambda array: (stack(array, cell, framework),),
+    )
+
+
+def bias_form(cell: Cell, framework: str) -> Form:
+    """A bias in one array, (1 or 2, G, H) in the description, as many as the framework has."""
+    row = layout(cell, framework)
+    return Form(
+        f"gates {row.gates}",
+        lambda arrays: unstack_bias(arrays[0], cell, framework),
+        lambda array: (stack_bias(array, cell, framework),),
+    )
+
+
+def split_bias_form(cell: Cell, framework: str, count: int) -> Form:
+    """A bias in two arrays, input and recurrent; `count` biases in the description.
+
+    Where the description has one, the recurrent array is zeros, and is dropped on the way back;
+    one that is no longer zeros (it was trained) is added.
+    """
+    row = layout(cell, framework)
+
+    def read(arrays: Sequence[Array]) -> Array:
+        both = unstack_bias(np.stack(list(arrays)), cell, framework)
+        if count == 2:
+            return both
+        return both[:1] + both[1:] if both[1].any() else both[:1]
+
+    def write(array: Array) -> tuple[Array, ...]:
+        ih, hh = stack_bias(array, cell, framework)
+        return ih, hh
+
+    return Form(f"gates {row.gates}, input bias and recurrent bias", read, write)

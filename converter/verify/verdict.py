@@ -1,0 +1,89 @@
+"""What a verification says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+
+class Status(Enum):
+    """The word of a verdict, and its exit code."""
+
+    EQUAL = "equal"
+    DIFFERS = "differs"
+    UNDECIDED = "undecided"
+    INCONCLUSIVE = "inconclusive"
+
+    @property
+    def exit_code(self) -> int:
+        """0 equal, 1 differs, 4 for what could not be decided."""
+        return {Status.EQUAL: 0, Status.DIFFERS: 1}.get(self, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One output of one case.
+
+    Attributes:
+        case: The inputs in words: "batch=3 time=7 normal".
+        output: The output's name.
+        error: The largest absolute difference.
+        tolerance: What float32 rounding explains, measured.
+        units: `error` in units in the last place of the output's largest value.
+        where: The index of `error`.
+        reason: Why it is not equal; "" if it is.
+        conditioned: False where one unit in the last place of the weights and inputs moves the
+            output by more than 1e-3 of its scale, so that nothing can be said.
+    """
+
+    case: str
+    output: str
+    shape: tuple[int, ...]
+    error: float = 0.0
+    tolerance: float = 0.0
+    units: float = 0.0
+    where: tuple[int, ...] = ()
+    reason: str = ""
+    conditioned: bool = True
+
+    @property
+    def ratio(self) -> float:
+        """`error` as a part of `tolerance`."""
+        if not self.error:
+            return 0.0
+        return self.error / self.tolerance if self.tolerance else float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether an artefact is the same model as its source.
+
+    Attributes:
+        status: The verdict.
+        original: What it was held against: "model.keras".
+        artefact: What was executed: "out/model.py".
+        reason: In one sentence, for a person.
+        comparisons: Every output of every case.
+        arrays: How many arrays of the source were given back bit for bit by the artefact.
+        wrong_arrays: Those that were not.
+        layer: The first layer at which a difference appears; "" where there is none.
+    """
+
+    status: Status
+    original: str
+    artefact: str
+    reason: str
+    comparisons: tuple[Comparison, ...] = ()
+    arrays: int = 0
+    wrong_arrays: tuple[str, ...] = ()
+    layer: str = ""
+
+    @property
+    def worst(self) -> Comparison | None:
+        """The comparison nearest to its tolerance, or the first that is over it."""
+        return max(self.comparisons, key=lambda one: (bool(one.reason), one.ratio), default=None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; the schema has a version."""
+        return {"schema": 1, **asdict(self), "status": self.status.value}
