@@ -75,6 +75,11 @@ LAYOUTS = {
     (Cell.RNN, "keras"):              Layout("h",      False,     1,    (-1,)),    # simple_rnn.py
     (Cell.RNN, "torch"):              Layout("h",      True,      2,    (2, -1)),  # nn.RNN
     (Cell.RNN, "onnx"):               Layout("h",      True,      2,    (-1,)),    # W[i]
+    # Our own cell classes, for what torch.nn lacks: PyTorch's order, and the source's biases.
+    (Cell.LSTM, "cells"):             Layout("ifco",   True,      1,    (-1,)),
+    (Cell.GRU, "cells"):              Layout("rzh",    True,      2,    (2, -1)),
+    (Cell.GRU_RESET_BEFORE, "cells"): Layout("rzh",    True,      1,    (-1,)),
+    (Cell.RNN, "cells"):              Layout("h",      True,      1,    (-1,)),
 }
 # fmt: on
 

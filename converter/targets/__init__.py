@@ -1,0 +1,1 @@
+"""What a model becomes: one column of the grid for each framework."""

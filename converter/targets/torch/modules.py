@@ -1,0 +1,245 @@
+"""What torch.nn cannot say: the text of a class is copied into a generated file that needs it.
+
+Each stands alone: it uses torch, `nn`, `F`, `Tensor`, and what it derives from or calls here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812  the name that PyTorch users know
+from torch import Tensor, nn
+
+States = tuple[Tensor, ...]
+Bias = Tensor | None
+
+
+class Recurrence(nn.Module):
+    """The loop over the steps, for cells that nn.LSTM, nn.GRU and nn.RNN lack.
+
+    Called like them, and with parameters of the same names.
+    """
+
+    gates = 1
+    states = 1
+    biases: tuple[str, ...] = ("bias_ih",)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        batch_first: bool = False,
+        bidirectional: bool = False,
+        activation: Callable[[Tensor], Tensor] = torch.tanh,
+        recurrent_activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+    ) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.batch_first = batch_first
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+        self.directions = ("_l0", "_l0_reverse") if bidirectional else ("_l0",)
+        rows = self.gates * hidden_size
+        shapes = {"weight_ih": [rows, input_size], "weight_hh": [rows, hidden_size]}
+        if bias:
+            shapes |= {name: [rows] for name in self.biases}
+        for direction in self.directions:
+            for name, shape in shapes.items():
+                parameter = nn.Parameter(torch.empty(shape))
+                nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)
+                self.register_parameter(name + direction, parameter)
+
+    def step(self, x: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
+        """The next state; x (batch, gates * hidden_size) is the input's product."""
+        raise NotImplementedError
+
+    def read(self, x: Tensor, state: States, direction: str) -> tuple[Tensor, States]:
+        """The outputs of one direction, in the order of time, and its last state."""
+        own = dict(self.named_parameters(recurse=False))
+        weight, bias = own["weight_hh" + direction], own.get("bias_hh" + direction)
+        steps = x.flip(0) if direction.endswith("_reverse") else x
+        steps = F.linear(
+            steps,
+            own["weight_ih" + direction],
+            own.get("bias_ih" + direction),
+        )
+        outputs = []
+        for step in steps.unbind(0):
+            state = self.step(step, state, weight, bias)
+            outputs.append(state[0])
+        sequence = torch.stack(outputs)
+        return sequence.flip(0) if direction.endswith("_reverse") else sequence, state
+
+    def forward(
+        self,
+        x: Tensor,
+        initial: Tensor | tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor | States]:
+        """As nn.LSTM: (sequence, (h, c)); or as nn.GRU: (sequence, h)."""
+        x = x.transpose(0, 1) if self.batch_first else x
+        if initial is None:
+            zeros = x.new_zeros(len(self.directions), x.shape[1], self.hidden_size)
+            initial = (zeros, zeros) if self.states == 2 else zeros
+        each = (initial,) if isinstance(initial, Tensor) else initial
+        starts = list(zip(*each, strict=True))
+        read = [self.read(x, *one) for one in zip(starts, self.directions, strict=True)]
+        sequence = torch.cat([outputs for outputs, _ in read], -1)
+        sequence = sequence.transpose(0, 1) if self.batch_first else sequence
+        ends = [state for _, state in read]
+        last = [torch.stack([end[k] for end in ends]) for k in range(self.states)]
+        return sequence, (last[0], last[1]) if self.states == 2 else last[0]
+
+
+class ActivatedLSTM(Recurrence):
+    """nn.LSTM with other activations than tanh and sigmoid, and one bias."""
+
+    gates = 4
+    states = 2
+
+    def step(self, x: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
+        """Gates i, f, g, o."""
+        h, c = state
+        i, f, g, o = torch.addmm(x, h, weight.T).chunk(4, 1)
+        i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
+        c = f * c + i * self.activation(g)
+        return o * self.activation(c), c
+
+
+class ActivatedGRU(Recurrence):
+    """nn.GRU with other activations than tanh and sigmoid."""
+
+    gates = 3
+    biases = ("bias_ih", "bias_hh")
+
+    def step(self, x: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
+        """Gates r, z, n; the reset gate is applied after the product."""
+        (h,) = state
+        x_r, x_z, x_n = x.chunk(3, 1)
+        h_r, h_z, h_n = F.linear(h, weight, bias).chunk(3, 1)
+        r = self.recurrent_activation(x_r + h_r)
+        z = self.recurrent_activation(x_z + h_z)
+        n = self.activation(x_n + r * h_n)
+        return (z * h + (1 - z) * n,)
+
+
+class ResetBeforeGRU(Recurrence):
+    """A GRU that applies the reset gate before the product (reset_after=False), with one bias."""
+
+    gates = 3
+
+    def step(self, x: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
+        """Gates r, z, n."""
+        (h,) = state
+        size = 2 * self.hidden_size
+        r, z = torch.addmm(x[:, :size], h, weight[:size].T).chunk(2, 1)
+        r, z = self.recurrent_activation(r), self.recurrent_activation(z)
+        n = self.activation(torch.addmm(x[:, size:], r * h, weight[size:].T))
+        return (z * h + (1 - z) * n,)
+
+
+class ActivatedRNN(Recurrence):
+    """nn.RNN with another activation than tanh and relu, and one bias."""
+
+    def step(self, x: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
+        """One gate."""
+        return (self.activation(torch.addmm(x, state[0], weight.T)),)
+
+
+class GaussianNoise(nn.Module):
+    """Adds noise of a standard deviation in training, and nothing in eval mode."""
+
+    def __init__(self, deviation: float) -> None:
+        super().__init__()
+        self.deviation = deviation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x, of any shape."""
+        return x + torch.randn_like(x) * self.deviation if self.training else x
+
+
+class GaussianDropout(nn.Module):
+    """Multiplies by noise of mean 1 and variance rate / (1 - rate) in training."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.deviation = (rate / (1 - rate)) ** 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x, of any shape."""
+        return x * (1 + torch.randn_like(x) * self.deviation) if self.training else x
+
+
+class SharedDropout(nn.Module):
+    """Dropout whose mask is shared along the axes where `shape` has 1; None is the input's."""
+
+    def __init__(self, rate: float, shape: tuple[int | None, ...]) -> None:
+        super().__init__()
+        self.rate = rate
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x, of as many axes as `shape`."""
+        sizes = [n or x.shape[axis] for axis, n in enumerate(self.shape)]
+        return x * F.dropout(x.new_ones(sizes), self.rate, self.training)
+
+
+class ElementPReLU(nn.Module):
+    """nn.PReLU with a slope for each element of an example, or shared along some axes."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full(shape, 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x (batch, *shape), or broadcast to it."""
+        return torch.relu(x) - self.weight * torch.relu(-x)
+
+
+def pad_same(
+    x: Tensor,
+    sizes: tuple[int, ...],
+    strides: tuple[int, ...],
+    value: float = 0.0,
+    dilations: tuple[int, ...] | None = None,
+) -> Tensor:
+    """Padding "same" for any length: ceil(n / stride) windows, the odd element at the end."""
+    amounts: list[int] = []
+    for axis, (size, stride) in enumerate(zip(sizes, strides, strict=True)):
+        n = x.shape[axis + 2]
+        window = (dilations[axis] if dilations else 1) * (size - 1) + 1
+        total = max((-(-n // stride) - 1) * stride + window - n, 0)
+        amounts = [total // 2, total - total // 2, *amounts]
+    return F.pad(x, amounts, value=value)
+
+
+class SameAvgPool(nn.Module):
+    """Average pooling with padding "same", which counts no padding."""
+
+    def __init__(self, sizes: tuple[int, ...], strides: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.strides = strides
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x (batch, channels, ...)."""
+        pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(self.sizes) - 1]
+        mean, part = (
+            pool(pad_same(each, self.sizes, self.strides), self.sizes, self.strides)
+            for each in (x, torch.ones_like(x))
+        )
+        return mean / part
+
+
+def sparsemax(x: Tensor, axis: int) -> Tensor:
+    """As Keras computes it: the cumulative sums of the support are added up."""
+    ordered, _ = x.sort(axis, descending=True)
+    sums = ordered.cumsum(axis)
+    shape = [1] * x.dim()
+    shape[axis] = -1
+    k = torch.arange(1, x.shape[axis] + 1, device=x.device, dtype=x.dtype).view(shape)
+    support = ordered - (sums - 1) / k > 0
+    size = support.sum(axis, keepdim=True)
+    tau = ((sums * support).sum(axis, keepdim=True) - 1) / size
+    return torch.relu(x - tau)

@@ -1,0 +1,237 @@
+"""Recurrent layers: nn.LSTM, nn.GRU, nn.RNN, or a cell class where they cannot say it.
+
+Two directions of one kind are one bidirectional module; others are a module each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from converter.activations import SIGMOID, TANH, Activation
+from converter.description import Direction, Merge, Recurrent, Value, Weight
+from converter.gates import LAYOUTS, STATES, Cell, Form, bias_form, kernel_form, split_bias_form
+from converter.targets.torch.emit import callable_text, emit
+from converter.targets.torch.source import Source
+
+RELU = Activation.of("relu")
+
+CLASSES = {
+    Cell.LSTM: "ActivatedLSTM",
+    Cell.GRU: "ActivatedGRU",
+    Cell.GRU_RESET_BEFORE: "ResetBeforeGRU",
+    Cell.RNN: "ActivatedRNN",
+}
+"""The cell classes of modules.py."""
+
+
+@emit.register(Recurrent)
+def _(layer: Recurrent, source: Source) -> None:
+    """One module, or one for each direction; then what the layer returns."""
+    x, *states = source.inputs
+    returned, last = _outputs(layer, source)
+    time_axis = 0 if layer.time_major else 1
+    if layer.backward is None:
+        passes = [_Pass(layer.forward, layer.forward.go_backwards)]
+    elif _alike(layer.forward, layer.backward):
+        passes = [_Pass(layer.forward, False, layer.backward)]
+    else:
+        passes = [
+            _Pass(layer.forward, layer.forward.go_backwards, part="forward"),
+            _Pass(layer.backward, layer.backward.go_backwards, part="backward"),
+        ]
+    texts: list[str] = []
+    finals: list[str] = []
+    for one in passes:
+        need_sequence = layer.return_sequences or one.backward is None
+        need_states = bool(last) or not need_sequence
+        sequence, state_names = _statement(
+            layer, one, source, x, states, time_axis, need_sequence, need_states
+        )
+        count = 1 if one.backward is None else 2
+        states = states[STATES[one.direction.cell] * count :]
+        if last:
+            finals += [f"{name}[{k}]" for k in range(count) for name in state_names]
+        if count == 2:
+            h = state_names[0] if state_names else ""
+            texts += _both(layer, source, sequence, h)
+        elif not layer.return_sequences:
+            texts.append(f"{sequence}[-1]" if layer.time_major else f"{sequence}[:, -1]")
+        elif one.part == "backward":
+            texts.append(f"{sequence}.flip({time_axis})")
+        else:
+            texts.append(sequence)
+    _give(layer, source, returned, texts)
+    for value, text in zip(last, finals, strict=True):
+        source.hold(value, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One module: a direction, or two alike."""
+
+    direction: Direction
+    flipped: bool
+    backward: Direction | None = None
+    part: str = ""
+
+
+def _alike(forward: Direction, backward: Direction) -> bool:
+    """Whether one bidirectional module can hold both."""
+    return (
+        (forward.cell, forward.units, forward.activation, forward.recurrent_activation)
+        == (backward.cell, backward.units, backward.activation, backward.recurrent_activation)
+        and (forward.bias is None) == (backward.bias is None)
+        and not forward.go_backwards
+        and backward.go_backwards
+    )
+
+
+def _outputs(layer: Recurrent, source: Source) -> tuple[Sequence[Value], Sequence[Value]]:
+    """What is returned, and the last states."""
+    count = 2 if layer.merge is Merge.SEPARATE else 1
+    return source.outputs[:count], source.outputs[count:]
+
+
+def _statement(
+    layer: Recurrent,
+    one: _Pass,
+    source: Source,
+    x: Value,
+    states: Sequence[Value],
+    time_axis: int,
+    need_sequence: bool,
+    need_states: bool,
+) -> tuple[str, list[str]]:
+    """`sequence, (h, c) = self.lstm(x)`: the names of its results."""
+    module = _module(layer, one, source)
+    given = source.take(x)
+    text = f"{given.atom}.flip({time_axis})" if one.flipped else given.text
+    count = STATES[one.direction.cell]
+    if states:
+        text += f", {_initial(one, source, states, count)}"
+    units = one.direction.units * (1 if one.backward is None else 2)
+    whole = replace(x, shape=(*x.shape[:-1], units))
+    wishes = ("h", "c")[:count] if layer.return_state else ("h",)
+    ending = f"_{one.part}" if one.part else ""
+    names = [source.variable(x, wish + ending) for wish in wishes if need_states]
+    wish = "" if layer.return_sequences and not one.part else one.part or "sequence"
+    sequence = source.variable(whole, wish) if need_sequence else "_"
+    shown = names[0] if names else "_"
+    if count == 2 and names:
+        shown = f"({', '.join(names)})" if len(names) == 2 else f"({shown}, _)"
+    note = source.comment(whole)
+    if not need_sequence:
+        note = f"{names[0]} (2, batch, {one.direction.units})"
+    source.unpack(f"{sequence}, {shown}", f"{module}({text})", note)
+    return sequence, names
+
+
+def _initial(one: _Pass, source: Source, states: Sequence[Value], count: int) -> str:
+    """Initial states as PyTorch takes them: (directions, batch, units) each."""
+    texts = [source.take(state) for state in states[: count * (2 if one.backward else 1)]]
+    if one.backward is None:
+        each = [f"{held.atom}.unsqueeze(0)" for held in texts]
+    else:
+        each = [f"torch.stack(({texts[k].text}, {texts[count + k].text}))" for k in range(count)]
+    return each[0] if count == 1 else f"({', '.join(each)})"
+
+
+def _both(layer: Recurrent, source: Source, sequence: str, h: str) -> list[str]:
+    """The two directions of one module."""
+    if not layer.return_sequences:
+        return [f"{h}[0]", f"{h}[1]"]
+    if layer.merge is Merge.CONCAT:
+        return [sequence]
+    names = [source.variable(source.outputs[0], wish) for wish in ("ahead", "back")]
+    source.unpack(", ".join(names), f"{sequence}.chunk(2, -1)")
+    return names
+
+
+def _give(
+    layer: Recurrent, source: Source, returned: Sequence[Value], texts: Sequence[str]
+) -> None:
+    """What the layer returns: a sequence as it stands, or the directions merged."""
+    first = returned[0]
+    match layer.merge:
+        case Merge.SUM:
+            source.hold(first, " + ".join(texts), compound=True)
+        case Merge.MULTIPLY:
+            source.hold(first, " * ".join(texts), compound=True)
+        case Merge.AVERAGE:
+            source.hold(first, f"({' + '.join(texts)}) / 2", compound=True)
+        case Merge.CONCAT if len(texts) == 2:
+            source.give(first, f"torch.cat(({', '.join(texts)}), -1)")
+        case Merge.SEPARATE:
+            for value, text in zip(returned, texts, strict=True):
+                source.hold(value, text)
+        case _:
+            source.hold(first, texts[0])
+
+
+def _module(layer: Recurrent, one: _Pass, source: Source) -> str:
+    """Declare the module with its weights."""
+    direction = one.direction
+    directions = [direction] if one.backward is None else [direction, one.backward]
+    kind, options = _constructor(direction, source)
+    cells = not kind.startswith("nn.")
+    given = [str(direction.inputs), str(direction.units), *options]
+    if direction.bias is None:
+        given.append("bias=False")
+    if not layer.time_major:
+        given.append("batch_first=True")
+    if len(directions) == 2:
+        given.append("bidirectional=True")
+    parameters: dict[str, tuple[Weight, Form]] = {}
+    shared: list[tuple[tuple[str, ...], Weight, Form]] = []
+    frozen: dict[str, str] = {}
+    for each, suffix in zip(directions, ("_l0", "_l0_reverse"), strict=False):
+        form = kernel_form(each.cell, "cells" if cells else "torch")
+        parameters[f"weight_ih{suffix}"] = (each.kernel, form)
+        parameters[f"weight_hh{suffix}"] = (each.recurrent_kernel, form)
+        if each.bias is None:
+            continue
+        count = each.bias.shape[0]
+        if cells and LAYOUTS[each.cell, "cells"].biases == 1 == count:
+            parameters[f"bias_ih{suffix}"] = (each.bias, bias_form(each.cell, "cells"))
+            continue
+        names = (f"bias_ih{suffix}", f"bias_hh{suffix}")
+        shared.append((names, each.bias, split_bias_form(each.cell, "torch", count)))
+        if count == 1:
+            frozen[names[1]] = "zero: Keras has one bias"
+    return source.module(
+        layer,
+        f"{kind}({', '.join(given)})",
+        parameters,
+        part=one.part,
+        shared=shared,
+        frozen=frozen,
+        note=_training_note(direction),
+    )
+
+
+def _constructor(direction: Direction, source: Source) -> tuple[str, list[str]]:
+    """The class, and those of its arguments that say the activations."""
+    activation, recurrent = direction.activation, direction.recurrent_activation
+    match direction.cell:
+        case Cell.LSTM if (activation, recurrent) == (TANH, SIGMOID):
+            return "nn.LSTM", []
+        case Cell.GRU if (activation, recurrent) == (TANH, SIGMOID):
+            return "nn.GRU", []
+        case Cell.RNN if activation == TANH:
+            return "nn.RNN", []
+        case Cell.RNN if activation == RELU:
+            return "nn.RNN", ['nonlinearity="relu"']
+    options = []
+    if activation != TANH:
+        options.append(f"activation={callable_text(activation, source)}")
+    if recurrent != SIGMOID and direction.cell is not Cell.RNN:
+        options.append(f"recurrent_activation={callable_text(recurrent, source)}")
+    return source.copied(CLASSES[direction.cell]), options
+
+
+def _training_note(direction: Direction) -> str:
+    """What the layer does in training that the module does not."""
+    rates = {"dropout": direction.dropout, "recurrent_dropout": direction.recurrent_dropout}
+    said = ", ".join(f"{name}={rate:g}" for name, rate in rates.items() if rate)
+    return f"{said} in Keras, for training; not here" if said else ""

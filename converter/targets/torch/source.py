@@ -1,0 +1,320 @@
+"""The file that is being written: modules, the lines of forward, and what each tensor holds.
+
+A handler of a layer declares its module, takes the text of its inputs and gives the text of its
+outputs. Cheap steps (a dropout, a slice, an activation) are not statements of their own: their
+text is held, and stands inside the statement of the next layer, as one writes it by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from converter.activations import Activation
+from converter.description import Call, Layer, Model, Value, Weight
+from converter.description.model import Shape
+from converter.gates import AS_IS, Array, Form
+from converter.targets.torch.layout import COLUMNS, statement
+from converter.targets.torch.names import FILE_NAMES, MODULE_ATTRIBUTES, identifier
+
+DEEPEST = 2
+"""How many modules an expression may hold before it becomes a statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Tensors of the state dict that hold one weight.
+
+    Attributes:
+        names: In the state dict: ("lstm.bias_ih_l0", "lstm.bias_hh_l0").
+        weight: Of the description.
+        form: How it is stored as those tensors.
+        added: PyTorch has it and the source has not; its value says nothing.
+    """
+
+    names: tuple[str, ...]
+    weight: Weight
+    form: Form
+    added: bool = False
+
+    def tensors(self) -> Iterator[tuple[str, Array]]:
+        """Each tensor with its name; read now."""
+        yield from zip(self.names, self.form.write(self.weight.read()), strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The text of a value, and in which arrangement it gives it.
+
+    Attributes:
+        text: An expression; one that can be followed by a dot, unless `compound`.
+        channels_first: Its channels are axis 1, where the model has them last.
+        steps: Batch and time are one axis; the text of the number of steps. "" otherwise.
+        modules: How many modules the text calls.
+        compound: It needs brackets before a dot or beside an operator.
+    """
+
+    text: str
+    channels_first: bool = False
+    steps: str = ""
+    modules: int = 0
+    compound: bool = False
+
+    @property
+    def atom(self) -> str:
+        """The text, with brackets if it needs them."""
+        return f"({self.text})" if self.compound else self.text
+
+
+@dataclass(slots=True)
+class Source:
+    """What handlers write into; one for each generated file."""
+
+    model: Model
+    modules: list[str] = field(default_factory=list)
+    statements: list[tuple[str, str, str]] = field(default_factory=list)
+    placements: list[Placement] = field(default_factory=list)
+    classes: dict[str, None] = field(default_factory=dict)
+    functions: dict[str, Activation] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    uses: Counter[str] = field(default_factory=Counter)
+    variables: set[str] = field(default_factory=set)
+    parameters: list[str] = field(default_factory=list)
+    frozen_before: bool = False
+    folded: bool = False
+    call: Call | None = None
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """Of the call in hand."""
+        return self.call.inputs if self.call else ()
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        """Of the call in hand."""
+        return self.call.outputs if self.call else ()
+
+    # Modules
+
+    def attribute(self, layer: Layer, part: str = "") -> str:
+        """The attribute of `layer`'s module, chosen once; `part` for a layer of several."""
+        key = f"{layer.name}\n{part}"
+        if key not in self.attributes:
+            taken = MODULE_ATTRIBUTES | set(self.attributes.values())
+            name = f"{layer.name}_{part}" if part else layer.name
+            self.attributes[key] = identifier(name, taken)
+        return self.attributes[key]
+
+    def module(
+        self,
+        layer: Layer,
+        constructor: str,
+        parameters: Mapping[str, Weight | tuple[Weight, Form]] | None = None,
+        *,
+        part: str = "",
+        shared: Sequence[tuple[tuple[str, ...], Weight, Form]] = (),
+        frozen: Mapping[str, str] | None = None,
+        added: Mapping[str, Array] | None = None,
+        note: str = "",
+    ) -> str:
+        """Declare the module of a layer, once, and give the text that reaches it: "self.lstm".
+
+        Args:
+            layer: Its name is the attribute.
+            constructor: "nn.Linear(4, 1)".
+            parameters: Of its state dict, each a weight and, if not as it is, its form.
+            part: Names one of several modules of a layer.
+            shared: Weights that are stored as several tensors.
+            frozen: Parameters kept out of training, each with the reason.
+            added: Tensors that only PyTorch has.
+            note: A comment on its line.
+        """
+        known = f"{layer.name}\n{part}" in self.attributes
+        name = self.attribute(layer, part)
+        if known:
+            return f"self.{name}"
+        self.modules.extend(statement(f"self.{name} = {constructor}", 8, note))
+        for parameter, weight in (parameters or {}).items():
+            pair = weight if isinstance(weight, tuple) else (weight, AS_IS)
+            self.placements.append(Placement((f"{name}.{parameter}",), *pair))
+        for parameters_, weight, form in shared:
+            names = tuple(f"{name}.{parameter}" for parameter in parameters_)
+            self.placements.append(Placement(names, weight, form))
+        for parameter, array in (added or {}).items():
+            self.placements.append(
+                Placement((f"{name}.{parameter}",), Weight.of(array), AS_IS, added=True)
+            )
+        if not layer.trainable and (parameters or shared):
+            text = f"self.{name}.requires_grad_(False)"
+            self.modules.extend(statement(text, 8, "trainable=False in Keras"))
+        else:
+            for parameter, reason in (frozen or {}).items():
+                text = f"self.{name}.{parameter}.requires_grad_(False)"
+                note = "" if self.frozen_before else reason
+                self.modules.extend(statement(text, 8, note))
+                self.frozen_before = True
+        return f"self.{name}"
+
+    def copied(self, name: str) -> str:
+        """The name of a class or function whose text is copied into the file."""
+        self.classes[name] = None
+        return name
+
+    # Values
+
+    def take(self, value: Value, *, channels_first: bool | None = False) -> Held:
+        """The text of a value, one step of batch and time each.
+
+        Args:
+            value: An input of the call in hand.
+            channels_first: Wanted with its channels in axis 1; None if either will do.
+        """
+        held = self.take_folded(value, channels_first=None)
+        rank = len(value.shape)
+        if held.steps:
+            if held.channels_first and channels_first is not True:
+                held = _moved(held, rank - 1, channels_first=False)
+            held = replace(held, text=f"{held.atom}.unflatten(0, (-1, {held.steps}))", steps="")
+        if channels_first is not None and held.channels_first != channels_first:
+            held = _moved(held, rank, channels_first=channels_first)
+        return held
+
+    def take_folded(self, value: Value, *, channels_first: bool | None = False) -> Held:
+        """The text of a value as it is held, be batch and time one axis or two."""
+        held = self.held[value.name]
+        if channels_first is not None and held.channels_first != channels_first:
+            rank = len(value.shape) - (1 if held.steps else 0)
+            held = _moved(held, rank, channels_first=channels_first)
+        return held
+
+    def hold(self, value: Value, text: str, like: Held | None = None, **changes: object) -> None:
+        """Give the text of a cheap step: it waits to stand inside the next statement.
+
+        Args:
+            value: An output of the call in hand.
+            text: An expression.
+            like: In whose arrangement it is.
+            changes: Fields of `Held` that differ.
+        """
+        like = like or Held("")
+        held = replace(like, text=text, compound=False)
+        held = replace(held, **{"modules": text.count("self."), **changes})  # type: ignore[arg-type]
+        self.held[value.name] = held
+        long = len(text) > COLUMNS - 40
+        if self.uses[value.name] > 1 or held.modules > DEEPEST or long:
+            self.assign(value, held)
+
+    def give(self, value: Value, text: str, like: Held | None = None, **changes: object) -> None:
+        """Give the text of an output as a statement of its own."""
+        like = like or Held("")
+        held = replace(like, text=text, compound=False, modules=0)
+        self.assign(value, replace(held, **changes))  # type: ignore[arg-type]
+
+    def assign(self, value: Value, held: Held, note: str = "") -> None:
+        """`variable = text  # shape`."""
+        name = self.variable(value)
+        self.statements.append((name, held.text, note or self.comment(value, held)))
+        self.held[value.name] = replace(held, text=name, modules=0, compound=False)
+
+    def unpack(self, target: str, text: str, comment: str = "") -> None:
+        """`target = text  # comment`, for a statement with several results."""
+        self.statements.append((target, text, comment))
+
+    def variable(self, value: Value, wish: str = "") -> str:
+        """The variable for a new value.
+
+        That of an input which nobody reads after this call, or one named for the layer.
+        """
+        if not wish:
+            for given in self.inputs:
+                for name in self.reads(self.held[given.name].text):
+                    if self._free(name):
+                        return name
+            wish = value.name
+        name = identifier(wish, FILE_NAMES | {n for n in self.variables if not self._free(n)})
+        self.variables.add(name)
+        return name
+
+    def reads(self, text: str) -> list[str]:
+        """The variables in an expression, in order."""
+        return [
+            word
+            for word in re.findall(r"(?<![\w.\"'])[A-Za-z_]\w*", text)
+            if word in self.variables
+        ]
+
+    def _free(self, variable: str) -> bool:
+        """Whether nobody reads the variable after the call in hand."""
+        here = Counter(value.name for value in self.inputs)
+        return not any(
+            self.uses[name] > here[name] and variable in self.reads(held.text)
+            for name, held in self.held.items()
+        )
+
+    def named(self, held: Held) -> Held:
+        """The same as a variable, for a text that is needed twice."""
+        value = self.outputs[0]
+        name = self.variable(value)
+        self.statements.append((name, held.text, ""))
+        return replace(held, text=name, modules=0, compound=False)
+
+    def steps(self, value: Value) -> str:
+        """A variable with the number of steps of a value whose time axis is free."""
+        name = self.variable(value, "steps")
+        held = self.held[value.name]
+        self.unpack(name, f"{held.atom}.shape[1]")
+        return name
+
+    def function(self, activation: Activation) -> str:
+        """A function of the file for an activation that is no function of PyTorch's."""
+        for name, known in self.functions.items():
+            if known == activation:
+                return name
+        name = identifier(activation.kind, FILE_NAMES | set(self.functions))
+        self.functions[name] = activation
+        return name
+
+    def comment(self, value: Value, held: Held | None = None) -> str:
+        """The shape of a value in words, as it is held: "(batch, time, 4)"."""
+        words = shape_words(value.shape)
+        if self.folded:
+            words[0] = "batch * time"
+        if held is not None and held.channels_first:
+            words = [words[0], words[-1], *words[1:-1]]
+        return f"({', '.join(words)})"
+
+
+def _moved(held: Held, rank: int, *, channels_first: bool) -> Held:
+    """The same with its channels moved to the front, or to the end; two moves cancel out."""
+    there, back = ".movedim(-1, 1)", ".movedim(1, -1)"
+    if rank == 3:
+        there = back = ".transpose(1, 2)"
+    move, undo = (there, back) if channels_first else (back, there)
+    if rank < 3:
+        text = held.text
+    elif held.text.endswith(undo):
+        text = held.text.removesuffix(undo)
+    else:
+        text = held.atom + move
+    return replace(
+        held, text=text, channels_first=channels_first, compound=rank < 3 and held.compound
+    )
+
+
+def shape_words(shape: Shape) -> list[str]:
+    """Each axis in a word: its size, or what it is called where it is free."""
+    names = {0: "batch", 1: "time" if len(shape) > 2 else "features"}
+    return [
+        str(size) if size is not None else names.get(axis, f"axis{axis}")
+        for axis, size in enumerate(shape)
+    ]
+
+
+def fill(template: str, held: Held) -> str:
+    """A template with {x} for the text; in brackets where an operator or a dot would split it."""
+    inside = re.compile(r"(?<=[(,] )\{x\}(?=[,)])|(?<=\()\{x\}(?=[,)])")
+    text = inside.sub(lambda _: held.text, template)
+    return text.replace("{x}", held.atom)
