@@ -148,9 +148,8 @@ def _sparsemax(x: Array, axis: int) -> Array:
     k = np.arange(1, x.shape[axis] + 1).reshape(shape)
     sums = np.cumsum(ordered, axis)
     support = ordered - (sums - 1) / k > 0
-    tau = (np.where(support, sums, 0).sum(axis, keepdims=True) - 1) / support.sum(
-        axis, keepdims=True
-    )
+    total: Array = np.where(support, sums, 0).sum(axis, keepdims=True)
+    tau: Array = (total - 1) / support.sum(axis, keepdims=True)
     return np.maximum(x - tau, 0)
 
 

@@ -94,6 +94,7 @@ class Source:
         form: "Keras archive (.keras)", "Keras HDF5", ...
         sha256: Of the file, in hexadecimal.
         version: Of the framework that wrote it, as the file says.
+        dropped: What the file holds beside the model, and is left out: "optimizer (7 arrays)".
     """
 
     path: str = ""
@@ -101,6 +102,7 @@ class Source:
     sha256: str = ""
     version: str = ""
     era: Era = Era.KERAS_3
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,17 @@
 """A model as PyTorch: one readable file, its weights, and the module that they make.
 
-`to_torch` runs the same text and loads the same arrays that `write` puts on the disk, so what is
-verified is what is shipped. Nothing here imports torch before a module is made.
+`to_torch` runs the same text and loads the same arrays that `convert` puts on the disk, so what
+is verified is what is shipped. Nothing here imports torch before a module is made.
 """
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from converter.description import Model
+from converter.errors import MissingExtraError
 from converter.targets.torch.source import Placement, Source
-from converter.targets.torch.writing import class_of, file_text, write_source
+from converter.targets.torch.writing import file_text, write_source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,9 +35,13 @@ def to_torch(model: Model) -> nn.Module:
         UnsupportedError: A layer cannot be expressed.
         MissingExtraError: torch is not installed.
     """
-    from converter.targets.torch.loading import module_of, tensors_of
-
-    source = write_source(model)
-    namespace = ModuleType(class_of(source))
-    exec(compile(file_text(source), "model.py", "exec"), namespace.__dict__)
-    return module_of(getattr(namespace, class_of(source)), tensors_of(source))
+    try:
+        from converter.targets.torch.loading import module_of
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "making an nn.Module needs the package torch",
+            context=str(error),
+            hint='pip install "ifco[torch]"; converter.to_torch_source needs none',
+            code="missing-extra",
+        ) from error
+    return module_of(write_source(model))

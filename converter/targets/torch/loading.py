@@ -1,27 +1,33 @@
-"""Weights into an nn.Module."""
+"""The generated text as a module in memory, with weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from types import ModuleType
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from converter.gates import Array
 from converter.targets.torch.source import Source
+from converter.targets.torch.writing import class_of, file_text
 
 
-def tensors_of(source: Source) -> dict[str, Tensor]:
-    """Every tensor of the state dict, each with memory of its own."""
-    return {
-        name: torch.from_numpy(np.array(array, order="C"))
-        for placement in source.placements
-        for name, array in placement.tensors()
-    }
+def module_of(source: Source, tensors: Mapping[str, Array] | None = None) -> nn.Module:
+    """The model's class, made by executing the text, with its weights, in eval mode.
 
-
-def module_of(kind: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> nn.Module:
-    """A module of a generated class with these weights, in eval mode."""
-    module = kind()
-    module.load_state_dict(tensors)
+    Args:
+        source: What was written.
+        tensors: Instead of the model's own weights, those of a file.
+    """
+    namespace = ModuleType(class_of(source))
+    exec(compile(file_text(source), "model.py", "exec"), namespace.__dict__)
+    module: nn.Module = getattr(namespace, class_of(source))()
+    arrays = {name: array for placement in source.placements for name, array in placement.tensors()}
+    if tensors is not None:
+        arrays = {name: tensors[name] for name in arrays}
+    module.load_state_dict(
+        {name: torch.from_numpy(np.array(array, order="C")) for name, array in arrays.items()}
+    )
     return module.eval()

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from converter.activations import Activation
 from converter.description import Call, Layer, Model, Value, Weight
 from converter.description.model import Shape
@@ -42,6 +44,23 @@ class Placement:
     def tensors(self) -> Iterator[tuple[str, Array]]:
         """Each tensor with its name; read now."""
         yield from zip(self.names, self.form.write(self.weight.read()), strict=True)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor, without reading the weight."""
+        hollow = np.broadcast_to(np.zeros((), self.weight.dtype), self.weight.shape)
+        arrays = self.form.write(hollow)
+        return {name: array.shape for name, array in zip(self.names, arrays, strict=True)}
+
+    def fits(self, tensors: Mapping[str, Array]) -> bool:
+        """Whether these tensors are there, with the shapes that are written."""
+        return all(
+            name in tensors and tensors[name].shape == shape
+            for name, shape in self.shapes().items()
+        )
+
+    def tensor(self, name: str) -> Array:
+        """The tensor of that name; read now."""
+        return dict(self.tensors())[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +176,14 @@ class Source:
                 self.modules.extend(statement(text, 8, note))
                 self.frozen_before = True
         return f"self.{name}"
+
+    @property
+    def module_names(self) -> dict[str, list[str]]:
+        """The modules of each layer that has any: {"lstm-1": ["lstm_1"]}."""
+        names: dict[str, list[str]] = {}
+        for key, attribute in self.attributes.items():
+            names.setdefault(key.split("\n")[0], []).append(attribute)
+        return names
 
     def copied(self, name: str) -> str:
         """The name of a class or function whose text is copied into the file."""

@@ -1,0 +1,76 @@
+"""The ledger: what became of every array of the source, and the proof that nothing was lost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from converter.description import Stored
+from converter.gates import Array
+from converter.targets.torch import Placement
+
+
+def sha256(array: Array) -> str:
+    """Of the array's bytes, row by row, in its own dtype."""
+    rows = np.ascontiguousarray(array).reshape(-1)
+    return hashlib.sha256(rows.view(np.uint8).data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One array of the source and the tensors that it is in."""
+
+    stored: Stored
+    sha256: str
+    to: tuple[str, ...]
+    how: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the record of a conversion."""
+        return {
+            "source": self.stored.name,
+            "shape": list(self.stored.shape),
+            "dtype": str(self.stored.dtype),
+            "sha256": self.sha256,
+            "to": list(self.to),
+            "map": self.how,
+        }
+
+
+def entries(placements: Sequence[Placement]) -> Iterator[Entry]:
+    """Each array of the source with where it went; its bytes are read now, one at a time."""
+    for placement in placements:
+        if placement.added:
+            continue
+        how = f"{placement.weight.form.how} -> {placement.form.how}"
+        for stored in placement.weight.stored:
+            yield Entry(stored, sha256(stored.read()), placement.names, how)
+
+
+def wrong_arrays(placements: Sequence[Placement], tensors: Mapping[str, Array]) -> Iterator[str]:
+    """Arrays of the source that the tensors do not give back bit for bit.
+
+    Args:
+        placements: Where each weight was put.
+        tensors: What the artefact holds, by name.
+    """
+    for placement in placements:
+        if placement.added:
+            continue
+        weight = placement.weight
+        given_back: tuple[Array, ...] = ()
+        if placement.fits(tensors):
+            held = [tensors[name] for name in placement.names]
+            given_back = weight.form.write(placement.form.read(held))
+        for k, stored in enumerate(weight.stored):
+            if k >= len(given_back) or not _same_bits(given_back[k], stored.read()):
+                yield stored.name
+
+
+def _same_bits(a: Array, b: Array) -> bool:
+    """Whether two arrays have the same shape, dtype and bits: NaN and -0 included."""
+    return a.shape == b.shape and a.dtype == b.dtype and sha256(a) == sha256(b)

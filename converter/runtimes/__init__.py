@@ -1,0 +1,1 @@
+"""What executes an artefact on inputs: one module for each framework."""

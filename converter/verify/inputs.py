@@ -1,0 +1,144 @@
+"""The inputs of a verification: RELIABILITY in numbers of batch, time and size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from converter.description import (
+    Concatenate,
+    Dropout,
+    Embedding,
+    Flatten,
+    Model,
+    Permute,
+    RepeatVector,
+    Reshape,
+    Shape,
+    ShapeMismatchError,
+    TimeDistributed,
+    Value,
+)
+from converter.gates import Array
+
+LONGEST = 7
+"""Steps along a free axis, where the model takes so few."""
+
+MOVERS = (Concatenate, Dropout, Flatten, Permute, RepeatVector, Reshape)
+"""Layers through which an index stays an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Inputs, and what they are in words."""
+
+    name: str
+    arrays: tuple[Array, ...]
+
+
+def cases(model: Model, seed: int = 0) -> Iterator[Case]:
+    """Batches of 1, 3 and 17, lengths of 1, 2 and more, values of several sizes.
+
+    The same for the same model and seed.
+    """
+    generator = np.random.default_rng(seed)
+    bounds = index_bounds(model)
+    usual = usual_length(model)
+    wanted = [
+        (3, usual, "normal"),
+        (1, usual, "normal"),
+        (17, _fitting(model, 2, usual), "normal"),
+        (3, _fitting(model, 1, usual), "normal"),
+        (3, usual, "zeros"),
+        (5, usual, "one-hot"),
+        (3, usual, "x10"),
+        (3, usual, "x1e-3"),
+    ]
+    seen: set[str] = set()
+    for batch, time, kind in wanted:
+        shapes = [_filled(value.shape, batch, time) for value in model.inputs]
+        arrays = tuple(
+            _array(value, shape, kind, bounds.get(value.name), generator)
+            for value, shape in zip(model.inputs, shapes, strict=True)
+        )
+        free = any(None in value.shape[1:] for value in model.inputs)
+        words = f"batch={shapes[0][0]}" + (f" time={time}" if free else "") + f" {kind}"
+        if words not in seen:
+            seen.add(words)
+            yield Case(words, arrays)
+
+
+def usual_length(model: Model) -> int:
+    """The smallest number of steps from `LONGEST` that the model's free axes take."""
+    for time in (LONGEST, 11, 16, 32, 64, 128, 256, 512, 1024):
+        if _takes(model, time):
+            return time
+    return LONGEST
+
+
+def _fitting(model: Model, time: int, otherwise: int) -> int:
+    """`time`, if the model takes so few steps."""
+    return time if _takes(model, time) else otherwise
+
+
+def _takes(model: Model, time: int) -> bool:
+    """Whether every layer can take a free axis of that length."""
+    shapes: dict[str, Shape] = {value.name: _filled(value.shape, 2, time) for value in model.inputs}
+    try:
+        for call in model.calls:
+            results = call.layer.output_shapes(tuple(shapes[value.name] for value in call.inputs))
+            for value, shape in zip(call.outputs, results, strict=True):
+                shapes[value.name] = shape
+    except ShapeMismatchError:
+        return False
+    return True
+
+
+def _filled(shape: Shape, batch: int, time: int) -> tuple[int, ...]:
+    """A shape with its free axes decided."""
+    first = batch if shape[0] is None else shape[0]
+    return (first, *(time if size is None else size for size in shape[1:]))
+
+
+def _array(
+    value: Value,
+    shape: tuple[int, ...],
+    kind: str,
+    bound: int | None,
+    generator: np.random.Generator,
+) -> Array:
+    """One input: indices below `bound`, or numbers of a kind."""
+    if bound is not None:
+        indices = generator.integers(0, bound, shape)
+        indices = np.zeros_like(indices) if kind == "zeros" else indices
+        whole = value.dtype.startswith(("int", "uint"))
+        return indices.astype(value.dtype if whole else "float32")
+    drawn = generator.normal(size=shape)
+    if kind == "zeros":
+        drawn = np.zeros(shape)
+    elif kind == "one-hot":
+        drawn = np.zeros(shape)
+        for row in range(shape[0]):
+            drawn[row, ..., row % shape[-1]] = 1
+    scale = {"x10": 10.0, "x1e-3": 1e-3}.get(kind, 1.0)
+    if value.dtype.startswith(("int", "uint", "bool")):
+        return np.round(drawn * scale * 3).astype(value.dtype)
+    return (drawn * scale).astype(np.float32)
+
+
+def index_bounds(model: Model) -> Mapping[str, int]:
+    """For each input that holds indices of an Embedding, the number of its rows."""
+    bounds: dict[str, int] = {}
+    for call in reversed(model.calls):
+        layer = call.layer.layer if isinstance(call.layer, TimeDistributed) else call.layer
+        if isinstance(layer, Embedding):
+            limit = layer.rows
+        elif isinstance(layer, MOVERS) and any(value.name in bounds for value in call.outputs):
+            limit = min(bounds[value.name] for value in call.outputs)
+        else:
+            continue
+        for value in call.inputs:
+            bounds[value.name] = min(limit, bounds.get(value.name, limit))
+    return bounds
