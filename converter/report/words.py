@@ -1,0 +1,211 @@
+"""A model's parts in words: what a layer is, what a shape is, and names that a file chose."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from converter.activations import LINEAR, Activation
+from converter.description import (
+    Activate,
+    BatchNormalization,
+    Combine,
+    Concatenate,
+    Convolution,
+    Dense,
+    Dot,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalPooling,
+    Layer,
+    LayerNormalization,
+    Padding,
+    Permute,
+    Pooling,
+    Recurrent,
+    RepeatVector,
+    Reshape,
+    Shape,
+    TimeDistributed,
+)
+from converter.gates import Cell
+
+KERAS_CLASSES = {
+    Cell.LSTM: "LSTM",
+    Cell.GRU: "GRU",
+    Cell.GRU_RESET_BEFORE: "GRU",
+    Cell.RNN: "SimpleRNN",
+}
+
+
+def printable(text: str) -> str:
+    r"""`text` on one line, with what a terminal would obey written out.
+
+    Names come from files that anybody may have made.
+
+    >>> printable("lstm \x1b[2J"), printable("two\nlines"), printable("Schicht_ä")
+    ('lstm \\x1b[2J', 'two\\nlines', 'Schicht_ä')
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
+
+
+def shape_words(shape: Shape) -> str:
+    """A shape with words where it is free.
+
+    >>> shape_words((None, None, 5)), shape_words((None, 1)), shape_words((2, 3))
+    ('(batch, time, 5)', '(batch, 1)', '(2, 3)')
+    >>> shape_words((None, None, None, 3))
+    '(batch, any, any, 3)'
+    """
+    free = ["batch", "time" if len(shape) <= 3 else "any", *["any"] * len(shape)]
+    sizes = [free[axis] if size is None else str(size) for axis, size in enumerate(shape)]
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def layer_words(layer: Layer) -> str:
+    """A layer as its constructor, without what is the default: "LSTM(32, return_sequences)"."""
+    words = _what(layer)
+    return words if layer.trainable else f"{words}, frozen"
+
+
+def _call(kind: str, *arguments: object) -> str:
+    """`kind(a, b)`; arguments that are "" are left out."""
+    return f"{kind}({', '.join(str(one) for one in arguments if one != '')})"
+
+
+def _activation(activation: Activation) -> str:
+    return "" if activation == LINEAR else str(activation)
+
+
+def _sizes(sizes: tuple[int, ...]) -> str:
+    """One number where all are the same.
+
+    >>> _sizes((3, 3)), _sizes((3, 5))
+    ('3', '3x5')
+    """
+    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
+
+
+@singledispatch
+def _what(layer: Layer) -> str:
+    """Any layer that has no words of its own: its class."""
+    return type(layer).__name__
+
+
+@_what.register
+def _(layer: Recurrent) -> str:
+    kind = KERAS_CLASSES[layer.cell]
+    before = "reset_after=False" if layer.cell is Cell.GRU_RESET_BEFORE else ""
+    no_bias = "use_bias=False" if layer.forward.bias is None else ""
+    flags = [
+        name
+        for name in ("return_sequences", "return_state", "stateful", "time_major")
+        if getattr(layer, name)
+    ]
+    if layer.backward is None:
+        backwards = "go_backwards" if layer.forward.go_backwards else ""
+        return _call(kind, layer.units, *flags, backwards, before, no_bias)
+    merge = layer.merge.value if layer.merge is not None else ""
+    return _call("Bidirectional", _call(kind, layer.units, before, no_bias), merge, *flags)
+
+
+@_what.register
+def _(layer: Dense) -> str:
+    no_bias = "use_bias=False" if layer.bias is None else ""
+    return _call("Dense", layer.units, _activation(layer.activation), no_bias)
+
+
+@_what.register
+def _(layer: Embedding) -> str:
+    return _call("Embedding", layer.rows, layer.units)
+
+
+@_what.register
+def _(layer: Activate) -> str:
+    return _call("Activation", layer.activation)
+
+
+@_what.register
+def _(layer: Dropout) -> str:
+    return _call(layer.noise.value, f"{layer.rate:g}")
+
+
+@_what.register
+def _(layer: TimeDistributed) -> str:
+    return _call("TimeDistributed", _what(layer.layer))
+
+
+@_what.register
+def _(layer: Convolution) -> str:
+    return _call(
+        f"Conv{layer.rank}D",
+        layer.filters,
+        _sizes(layer.size),
+        f"strides={_sizes(layer.strides)}" if set(layer.strides) != {1} else "",
+        layer.padding.value if layer.padding is not Padding.VALID else "",
+        f"dilation={_sizes(layer.dilation)}" if set(layer.dilation) != {1} else "",
+        f"groups={layer.groups}" if layer.groups != 1 else "",
+        _activation(layer.activation),
+        "channels_first" if layer.channels_first else "",
+    )
+
+
+@_what.register
+def _(layer: Pooling) -> str:
+    strides = "" if layer.strides == layer.size else f"strides={_sizes(layer.strides)}"
+    padding = layer.padding.value if layer.padding is not Padding.VALID else ""
+    kind = f"{layer.pool.value.title()}Pooling{layer.rank}D"
+    return _call(kind, _sizes(layer.size), strides, padding)
+
+
+@_what.register
+def _(layer: GlobalPooling) -> str:
+    return f"Global{layer.pool.value.title()}Pooling{layer.rank}D"
+
+
+@_what.register
+def _(layer: BatchNormalization) -> str:
+    return _call("BatchNormalization", f"axis={layer.axis}")
+
+
+@_what.register
+def _(layer: LayerNormalization) -> str:
+    axes = layer.axes[0] if len(layer.axes) == 1 else layer.axes
+    return _call("LayerNormalization", f"axis={axes}")
+
+
+@_what.register
+def _(layer: Combine) -> str:
+    return layer.combination.value
+
+
+@_what.register
+def _(layer: Concatenate) -> str:
+    return _call("Concatenate", f"axis={layer.axis}")
+
+
+@_what.register
+def _(layer: Dot) -> str:
+    return _call("Dot", f"axes={layer.axes}", "normalize" if layer.normalize else "")
+
+
+@_what.register
+def _(layer: Flatten) -> str:
+    return "Flatten"
+
+
+@_what.register
+def _(layer: Reshape) -> str:
+    return _call("Reshape", shape_words(layer.target))
+
+
+@_what.register
+def _(layer: Permute) -> str:
+    return _call("Permute", *layer.dims)
+
+
+@_what.register
+def _(layer: RepeatVector) -> str:
+    return _call("RepeatVector", layer.n)
