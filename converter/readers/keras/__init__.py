@@ -1,0 +1,1 @@
+"""Files that Keras saved, read without Keras."""

@@ -1,0 +1,141 @@
+"""Activations as a config says them: by name, as a function, or as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from converter.activations import KERAS_NAMES, LINEAR, Activation, from_keras
+from converter.errors import UnsupportedError
+from converter.readers.keras.config import Config, malformed, serialized
+from converter.readers.keras.era import Writer
+from converter.readers.keras.refused import LAMBDA, error
+from converter.readers.strict import shown
+
+LAYERS: dict[str, Callable[[Config], Activation]] = {}
+"""Layers that are nothing but an activation, by Keras's class name."""
+
+OTHER_NAMES: Mapping[str, str] = {"softmax_v2": "softmax"}
+"""TensorFlow's names that Keras 2 wrote."""
+
+LAMBDAS = frozenset({"Lambda", "__lambda__"})
+
+
+def read_activation(
+    config: Config, key: str, writer: Writer, *others: str, default: str | None = None
+) -> Activation:
+    """The activation of a layer.
+
+    Args:
+        config: Of the layer.
+        key: "activation", "recurrent_activation".
+        writer: Some have changed.
+        others: Older names of the key.
+        default: Its name where the config does not have the key.
+
+    Raises:
+        UnsupportedError: It is a function of somebody's own, or changes the shape.
+    """
+    value = config.value(key, *others, default=default)
+    return _activation(value, f"{key} of {config.where}", config, writer)
+
+
+def _activation(value: object, what: str, config: Config, writer: Writer) -> Activation:
+    if value is None:
+        return LINEAR
+    if isinstance(value, str):
+        return _by_name(value, what, config, writer)
+    if not isinstance(value, dict):
+        raise malformed(what, value, "the name of an activation")
+    if value.get("class_name") in LAMBDAS:
+        raise error(LAMBDA, what, shown(value))
+    kind, inner = serialized(value, what)
+    if kind == "function":
+        return _activation(inner, what, config, writer) if inner else _unknown(value, what)
+    if kind == "Activation" and isinstance(inner, dict):
+        return _activation(inner.get("activation"), what, config, writer)
+    if kind not in LAYERS:
+        return _unknown(value, what)
+    view = Config(kind, config.name, inner, config.file)
+    view.float32()
+    activation = LAYERS[kind](view)
+    view.done()
+    return activation
+
+
+def _by_name(name: str, what: str, config: Config, writer: Writer) -> Activation:
+    name = OTHER_NAMES.get(name, name)
+    if name in LAYERS:  # "LeakyReLU"
+        return LAYERS[name](Config(name, config.name, {}, config.file))
+    if name == "glu":
+        raise UnsupportedError(
+            f"{what} halves the number of features, which is not read",
+            context=shown(name),
+            hint="use two layers and Multiply",
+            code="unknown-activation",
+        )
+    if name not in KERAS_NAMES:
+        return _unknown(name, what)
+    return from_keras(name, keras_3=writer.keras_3)
+
+
+def _unknown(value: object, what: str) -> Activation:
+    raise UnsupportedError(
+        f"{what} is not an activation of Keras",
+        context=shown(value),
+        hint=f"use one of {', '.join(sorted(KERAS_NAMES - {'glu'}))}",
+        code="unknown-activation",
+    )
+
+
+def _layer(kind: str) -> Callable[[Callable[[Config], Activation]], Callable[[Config], Activation]]:
+    def add(read: Callable[[Config], Activation]) -> Callable[[Config], Activation]:
+        LAYERS[kind] = read
+        return read
+
+    return add
+
+
+@_layer("ReLU")
+def _(config: Config) -> Activation:
+    ceiling = config.value("max_value", default=None)
+    return Activation.of(
+        "relu",
+        negative_slope=_number(config, 0.0, "negative_slope"),
+        max_value=None if ceiling is None else config.number("max_value", least=0),
+        threshold=_number(config, 0.0, "threshold"),
+    )
+
+
+@_layer("LeakyReLU")
+def _(config: Config) -> Activation:
+    slope = config.number("negative_slope", "alpha", default=0.3)
+    return Activation.of("leaky_relu", negative_slope=slope)
+
+
+@_layer("ThresholdedReLU")
+def _(config: Config) -> Activation:
+    return Activation.of("relu", threshold=config.number("theta", least=0, default=1.0))
+
+
+@_layer("ELU")
+def _(config: Config) -> Activation:
+    return Activation.of("elu", alpha=config.number("alpha", default=1.0))
+
+
+@_layer("Softmax")
+def _(config: Config) -> Activation:
+    axis = config.value("axis", default=-1)
+    if isinstance(axis, list) and len(axis) == 1:
+        (axis,) = axis
+    elif isinstance(axis, list):
+        config.must_be("axis", -1, code="softmax-axes", hint="use a softmax over one axis")
+    if type(axis) is not int or not -32 <= axis <= 32:
+        raise config.wrong("axis", axis, "a whole number")
+    return Activation.of("softmax", axis=axis)
+
+
+def _number(config: Config, default: float, key: str) -> float:
+    """A number that may be null, which means the default (in some files of Keras 2)."""
+    if config.value(key, default=default) is None:
+        return default
+    return config.number(key, least=0, default=default)

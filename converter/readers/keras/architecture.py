@@ -1,0 +1,202 @@
+"""Sequential and Functional configs as they stand in the file: models of layers, nested or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from converter.errors import ConverterError, FormatError, UnsupportedError
+from converter.readers.keras.calls import Arguments, Reference, calls, tensors
+from converter.readers.keras.config import Config, malformed, serialized, unknown
+from converter.readers.keras.refused import refuse
+from converter.readers.strict import named, shown
+
+SEQUENTIAL = "Sequential"
+MODELS = frozenset({SEQUENTIAL, "Functional", "Model"})
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class LayerPart:
+    """A layer of a config.
+
+    Attributes:
+        kind: Its class.
+        name: In its model.
+        path: In the whole: "outer/inner".
+        config: As the file has it.
+        owner: The model that it is in.
+        model: What it is, if it is a model itself.
+        trainable: Neither it nor a model around it is frozen.
+    """
+
+    kind: str
+    name: str
+    path: str
+    config: Any
+    owner: ModelPart
+    model: ModelPart | None = None
+    calls: list[Arguments] = field(default_factory=list)
+    trainable: bool = True
+
+    @property
+    def top(self) -> LayerPart:
+        """The layer of the whole model that this one is in."""
+        outer = self.owner.outer
+        return self if outer is None else outer.top
+
+    def view(self) -> Config:
+        """Its config, checked."""
+        return Config(self.kind, self.path, self.config, self.owner.file, trainable=self.trainable)
+
+    @property
+    def where(self) -> str:
+        """The layer and the file, for an error."""
+        return f"layer {named(self.path)} of {self.owner.file}"
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class ModelPart:
+    """A model of a config.
+
+    Attributes:
+        file: The path of the file, for the errors.
+        outer: The layer that it is; None for the whole.
+        input_keys: The names of the inputs where they are in a dictionary.
+        built_for: The shape of the input that a Sequential was built for, as the file has it.
+    """
+
+    name: str
+    file: str
+    kind: str
+    outer: LayerPart | None
+    layers: list[LayerPart] = field(default_factory=list)
+    inputs: tuple[Reference, ...] = ()
+    input_keys: tuple[str, ...] | None = None
+    outputs: tuple[Reference, ...] = ()
+    built_for: object = None
+
+    @property
+    def sequential(self) -> bool:
+        """Its layers follow each other."""
+        return self.kind == SEQUENTIAL
+
+    @property
+    def where(self) -> str:
+        """The model and the file, for an error."""
+        return f"model {named(self.outer.path if self.outer else self.name)} of {self.file}"
+
+    def everything(self) -> Iterator[LayerPart]:
+        """All layers, those of inner models too; the models themselves are not among them."""
+        for layer in self.layers:
+            if layer.model is None:
+                yield layer
+            else:
+                yield from layer.model.everything()
+
+
+def read_model(document: object, file: str) -> ModelPart:
+    """The model of a config.
+
+    Args:
+        document: `config.json`, or the `model_config` of an HDF5 file.
+        file: The path of the file, for the errors.
+
+    Raises:
+        FormatError: It is not as Keras writes it.
+        UnsupportedError: It is a subclass with code of its own, or has a layer that is not read.
+    """
+    what = f"the config of {file}"
+    if isinstance(document, dict) and document.get("class_name") not in MODELS:
+        raise _subclassed(document, file)
+    kind, config = serialized(document, what)
+    return _model(kind, config, file, None)
+
+
+def _model(kind: str, config: object, file: str, outer: LayerPart | None) -> ModelPart:
+    prefix = f"{outer.path}/" if outer else ""
+    if kind == SEQUENTIAL and isinstance(config, list):  # up to Keras 2.2
+        config = {"name": outer.name if outer else "sequential", "layers": config}
+    view = Config(kind, outer.path if outer else kind, config, file)
+    layers = view.value("layers")
+    model = ModelPart(
+        name=view.text("name", default="model"),
+        file=file,
+        kind=kind,
+        outer=outer,
+        built_for=view.value("build_input_shape", default=None),
+    )
+    if not isinstance(layers, list) or not layers:
+        raise malformed(f"layers of {model.where}", layers, "a list of layers")
+    if not model.sequential:
+        what = f"of {model.where}"
+        model.inputs, model.input_keys = tensors(view.value("input_layers"), f"input_layers {what}")
+        model.outputs, _ = tensors(view.value("output_layers"), f"output_layers {what}")
+        if not model.inputs or not model.outputs:
+            raise malformed(f"input_layers or output_layers {what}", [], "at least one")
+    view.float32()
+    view.done()
+    names: set[str] = set()
+    for item in layers:
+        layer = _layer(item, model, prefix)
+        if layer.name in names:
+            raise FormatError(
+                f"{model.where} has two layers of one name",
+                context=named(layer.name),
+                hint="the file may be damaged; save the model again",
+                code="duplicate-layer",
+            )
+        names.add(layer.name)
+        model.layers.append(layer)
+    return model
+
+
+def _layer(item: object, owner: ModelPart, prefix: str) -> LayerPart:
+    name = _name(item, owner)
+    path = prefix + name
+    where = f"layer {named(path)} of {owner.file}"
+    if not isinstance(item, dict) or not isinstance(item.get("class_name"), str):
+        raise malformed(where, item, "an object with a class_name and a config")
+    refuse(item["class_name"], item.get("module"), item.get("config"), where)
+    kind, config = serialized(item, where)
+    frozen = isinstance(config, dict) and config.get("trainable") is False
+    layer = LayerPart(
+        kind=kind,
+        name=name,
+        path=path,
+        config=config,
+        owner=owner,
+        trainable=not frozen and (owner.outer is None or owner.outer.trainable),
+    )
+    if kind in MODELS:
+        layer.model = _model(kind, config, owner.file, layer)
+    if not owner.sequential:
+        layer.calls = calls(item.get("inbound_nodes"), where)
+    return layer
+
+
+def _name(item: object, owner: ModelPart) -> str:
+    """The name of a layer: beside its config in a Functional model, in it in a Sequential one."""
+    config = item.get("config") if isinstance(item, dict) else None
+    inside = config.get("name") if isinstance(config, dict) else None
+    name = item.get("name", inside) if isinstance(item, dict) else None
+    if name is None and isinstance(config, list):  # a Sequential in a Sequential, up to Keras 2.2
+        name = f"sequential_{len(owner.layers) + 1}"
+    if not isinstance(name, str) or not name or (inside is not None and inside != name):
+        raise malformed(f"a layer of {owner.where}", name, "a name")
+    return name
+
+
+def _subclassed(document: dict[str, Any], file: str) -> ConverterError:
+    kind = document.get("class_name")
+    if not isinstance(kind, str):
+        return malformed(f"the config of {file}", document, "the class_name of a model")
+    config = document.get("config")
+    if isinstance(config, dict) and "layers" in config:
+        return unknown(f"the model of {file}", f"{shown(kind)}, a class of its own")
+    return UnsupportedError(
+        f"the model of {file} is a subclass: what it computes is in its Python code",
+        context=f"{shown(kind)}, not {', '.join(sorted(MODELS))}",
+        hint="build it from layers as a Functional model and save that",
+        code="subclassed-model",
+    )

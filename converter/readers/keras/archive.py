@@ -1,0 +1,155 @@
+"""`.keras`: a ZIP archive of config.json, metadata.json and model.weights.h5, since Keras 2.12.
+
+Weights lie under the snake-case names of the classes, counted in the order of `model.layers`:
+
+    layers/lstm/cell/vars/0                     the first LSTM's kernel
+    layers/lstm_1/cell/vars/0                   the second one's
+    layers/bidirectional/forward_layer/cell/vars/0
+    layers/time_distributed/layer/vars/0
+    layers/functional/layers/dense/vars/0       a model in the model
+
+Keras 2.12 to 2.14 write `_layer_checkpoint_dependencies` for `layers`. 2.12 and 2.13 count a layer
+with weights twice there, so that the second LSTM is `lstm_2`. On Windows they wrote backslashes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from converter.description import Era, Model
+from converter.errors import FormatError
+from converter.readers import zipped
+from converter.readers.file import Content, File
+from converter.readers.keras.architecture import LayerPart, ModelPart, read_model
+from converter.readers.keras.era import Writer
+from converter.readers.keras.hdf5 import Hdf5
+from converter.readers.keras.sourced import finished
+from converter.readers.keras.weights import Expected, Found, checked, damaged, missing, surplus
+from converter.readers.strict import MAX_BYTES, named, parse, shown, too_large
+
+FORM = "Keras archive (.keras)"
+CONFIG = "config.json"
+METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
+
+NOT_LAYERS = frozenset(
+    {
+        "optimizer",
+        "metrics",
+        "compile_metrics",
+        "_compile_metrics",
+        "_metrics",
+        "_loss_tracker",
+        "loss_tracker",
+    }
+)
+"""Groups beside the layers that no answer depends on."""
+
+RANDOM = "seed_generator"
+"""The state of a random number generator, in a group of that name in a layer."""
+
+
+def read(file: File, era: Era | None) -> Model:
+    """The model of an archive.
+
+    Args:
+        file: It begins as a ZIP does.
+        era: What the caller knows better than the archive.
+    """
+    contents = zipped.members(file, (CONFIG, METADATA, WEIGHTS))
+    for name in (CONFIG, METADATA, WEIGHTS):
+        if name not in contents:
+            raise FormatError(
+                f"{file.path} is a ZIP archive, but not one of Keras",
+                context=f"no {name} in it",
+                hint="give a .keras or .h5 file that model.save wrote",
+                code="not-a-model",
+            )
+    metadata = parse(_text(file, contents, METADATA), f"{METADATA} of {file.path}")
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    if not isinstance(version, str):
+        raise FormatError(
+            f"{METADATA} of {file.path} is not as Keras writes it",
+            context=f"{shown(metadata)}; expected a keras_version",
+            hint="the file may be damaged; save the model again",
+            code="config",
+        )
+    writer = Writer.of(version, file.path, era)
+    model = read_model(parse(_text(file, contents, CONFIG), f"{CONFIG} of {file.path}"), file.path)
+
+    def search(wanted: list[Expected]) -> Found:
+        with Hdf5.opened(contents[WEIGHTS], file.path) as weights:
+            return _found(weights, wanted, model, writer, file.path)
+
+    return finished(model, writer, search, file, FORM)
+
+
+def _text(file: File, contents: dict[str, Content], name: str) -> bytes:
+    content = contents[name]
+    if content.size > MAX_BYTES:
+        raise too_large(f"{name} of {file.path}", content.size)
+    with content.open() as handle:
+        return handle.read()
+
+
+def _found(
+    weights: Hdf5, wanted: list[Expected], model: ModelPart, writer: Writer, path: str
+) -> Found:
+    """Each weight that is wanted; there must be no others."""
+    present: dict[str, str] = {}
+    for name in weights.datasets(skip=NOT_LAYERS):
+        plain = name.replace("\\", "/")
+        if plain in present:
+            raise damaged(path, f"{named(name)} twice")
+        present[plain] = name
+    old = any(name.startswith("_layer_checkpoint_dependencies/") for name in present)
+    places = dict(_places(model, {expected.owner for expected in wanted}, writer, old))
+    found, used = {}, set()
+    for expected in wanted:
+        place = "/".join((places[expected.owner], *expected.inside, "vars"))
+        name = f"{place}/{expected.number}"
+        if name not in present:
+            beside = [other for other in present if other.startswith(place + "/")]
+            raise missing(expected, beside or list(present))
+        used.add(name)
+        dataset = checked(expected, weights.dataset(present[name]))
+        found[expected.key] = weights.stored(dataset, present[name])
+    left = [
+        name
+        for plain, name in present.items()
+        if plain not in used
+        and RANDOM not in plain.split("/")
+        and plain.split("/", 1)[0] not in NOT_LAYERS
+    ]
+    if left:
+        raise surplus(left, path)
+    return found
+
+
+def _places(
+    model: ModelPart, with_weights: set[LayerPart], writer: Writer, old: bool, prefix: str = ""
+) -> Iterator[tuple[LayerPart, str]]:
+    """The folder of each layer."""
+    container = "_layer_checkpoint_dependencies" if old else "layers"
+    counts: Counter[str] = Counter()
+    for layer in model.layers:
+        if model.sequential and layer.kind == "InputLayer":
+            continue  # it is not in the `layers` of a Sequential
+        name = snake_case(layer.kind)
+        count = counts[name]
+        place = f"{prefix}{container}/{name}" + (f"_{count}" if count else "")
+        yield layer, place
+        has_weights = layer in with_weights
+        if layer.model is not None:
+            has_weights = any(inner in with_weights for inner in layer.model.everything())
+            yield from _places(layer.model, with_weights, writer, old, place + "/")
+        twice = old and has_weights and writer.number < (2, 14)
+        counts[name] += 2 if twice else 1
+
+
+def snake_case(kind: str) -> str:
+    """`GlobalMaxPooling1D` as `global_max_pooling1d`, as Keras names folders."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,0 +1,195 @@
+"""How layers are called: the inbound nodes of Keras 1 and 2, and those of Keras 3.
+
+Keras 2   [["lstm", 0, 0, {"training": false}], ...]           a list for each call
+Keras 3   {"args": [{"class_name": "__keras_tensor__", "config": {"keras_history":
+["lstm", 0, 0], ...}}], "kwargs": {"mask": null}}    an object for each call
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from converter.errors import UnsupportedError
+from converter.readers.keras.config import malformed
+from converter.readers.strict import shown
+
+
+class Reference(NamedTuple):
+    """A tensor: an output of a call of a layer, as a config numbers them."""
+
+    layer: str
+    call: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a layer is called with.
+
+    Attributes:
+        inputs: In order.
+        keys: Their names, sorted, where they are in a dictionary.
+        keras_3: The config is in the form of Keras 3, which numbers calls differently.
+    """
+
+    inputs: tuple[Reference, ...]
+    keys: tuple[str, ...] | None
+    keras_3: bool
+
+
+def calls(nodes: object, where: str) -> list[Arguments]:
+    """Every call of a layer.
+
+    Args:
+        nodes: Its `inbound_nodes`.
+        where: The layer and the file, for the error.
+
+    Raises:
+        FormatError: They are not as Keras writes them.
+        UnsupportedError: There is something in them that is not read yet.
+    """
+    if not isinstance(nodes, list):
+        raise malformed(f"inbound_nodes of {where}", nodes, "a list")
+    return [
+        _call_of_keras_3(node, where) if isinstance(node, dict) else _call_of_keras_2(node, where)
+        for node in nodes
+        if node != []  # the node of an InputLayer, in some files of Keras 2
+    ]
+
+
+def tensors(value: object, what: str) -> tuple[tuple[Reference, ...], tuple[str, ...] | None]:
+    """References in a list, in a dictionary or alone, and the keys of the dictionary.
+
+    Args:
+        value: `input_layers` or `output_layers` of a model.
+        what: Which, for the error.
+    """
+    if isinstance(value, dict):
+        keys = tuple(sorted(value))
+        return tuple(_reference(value[key], what) for key in keys), keys
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return (_reference(value, what),), None
+    if not isinstance(value, list):
+        raise malformed(what, value, "a list")
+    found: list[Reference] = []
+    for item in value:
+        inner, keys_inside = tensors(item, what)
+        if keys_inside is not None:
+            raise malformed(what, item, "[layer, call, output]")
+        found.extend(inner)
+    return tuple(found), None
+
+
+def _call_of_keras_2(node: object, where: str) -> Arguments:
+    entries = [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
+    if not isinstance(entries, list):
+        raise malformed(f"a call of {where}", node, "a list")
+    inputs = []
+    for entry in entries:
+        if not isinstance(entry, list) or len(entry) not in (3, 4):
+            raise malformed(f"a call of {where}", entry, "[layer, call, output, {}]")
+        if len(entry) == 4:
+            _check_keywords(entry[3], where)
+        inputs.append(_reference(entry[:3], f"a call of {where}"))
+    return Arguments(tuple(inputs), None, keras_3=False)
+
+
+def _call_of_keras_3(node: dict[str, Any], where: str) -> Arguments:
+    arguments, keywords = node.get("args"), node.get("kwargs")
+    if node.keys() != {"args", "kwargs"} or not isinstance(arguments, list):
+        raise malformed(f"a call of {where}", node, "args and kwargs")
+    if not arguments and isinstance(keywords, dict):
+        arguments = [keywords[key] for key in ("inputs", "sequences") if key in keywords]
+        keywords = {key: keywords[key] for key in keywords if key not in ("inputs", "sequences")}
+    if not arguments:
+        raise malformed(f"a call of {where}", node, "a tensor")
+    for extra in arguments[1:]:
+        if extra is not None:
+            raise _unread(where, "a second argument", extra)
+    _check_keywords(keywords, where)
+    first = arguments[0]
+    keys = None
+    if isinstance(first, dict) and "class_name" not in first:
+        keys = tuple(sorted(first))
+        first = [first[key] for key in keys]
+    return Arguments(tuple(_flat(first, where)), keys, keras_3=True)
+
+
+def _flat(value: object, where: str) -> Iterator[Reference]:
+    """The tensors of nested lists."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _flat(item, where)
+        return
+    if not isinstance(value, dict):
+        raise malformed(f"a call of {where}", value, "a tensor")
+    if value.get("class_name") == "__tuple__":
+        yield from _flat(value.get("items"), where)
+        return
+    if value.get("class_name") != "__keras_tensor__":
+        raise _unread(where, "a constant or an object as its input", value)
+    config = value.get("config")
+    history = config.get("keras_history") if isinstance(config, dict) else None
+    yield _reference(history, f"a call of {where}")
+
+
+def _reference(value: object, what: str) -> Reference:
+    if (
+        not isinstance(value, list)
+        or len(value) != 3
+        or not isinstance(value[0], str)
+        or any(type(number) is not int or not 0 <= number < 2**31 for number in value[1:])
+    ):
+        if isinstance(value, list) and len(value) == 3 and value[0] == "_CONSTANT_VALUE":
+            raise _unread(what, "a constant", value[2])
+        raise malformed(what, value, "[layer, call, output]")
+    return Reference(*value)
+
+
+def _check_keywords(keywords: object, where: str) -> None:
+    """Refuse every keyword that changes what the layer computes."""
+    if not isinstance(keywords, dict):
+        raise malformed(f"a call of {where}", keywords, "an object of keywords")
+    for key, value in keywords.items():
+        if value is None or (key == "training" and value is False) or value == []:
+            continue
+        match key:
+            case "mask":
+                raise UnsupportedError(
+                    f"{where} is given a mask, which is not read yet",
+                    context=f"mask={shown(value)}",
+                    hint="save the model without the mask where all sequences have full length",
+                    code="mask",
+                )
+            case "training":
+                raise UnsupportedError(
+                    f"{where} is called as in training",
+                    context=f"training={shown(value)}: its dropout draws anew at every call",
+                    hint="build the model without training=True and save it again",
+                    code="training",
+                )
+            case "initial_state":
+                raise initial_state(where, f"initial_state={shown(value)}")
+            case _:
+                raise _unread(where, f"the argument {shown(key)}", value)
+
+
+def initial_state(where: str, context: str) -> UnsupportedError:
+    """The error for a recurrent layer that is given its states."""
+    return UnsupportedError(
+        f"{where} is given its initial state, which is not read yet",
+        context=context,
+        hint="let it start from zeros, or convert the part of the model behind it",
+        code="initial-state",
+    )
+
+
+def _unread(where: str, what: str, value: object) -> UnsupportedError:
+    return UnsupportedError(
+        f"{where} is called with {what}, which is not read",
+        context=shown(value),
+        hint="call the layer with the tensors alone",
+        code="call-argument",
+    )

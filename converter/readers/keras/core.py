@@ -1,0 +1,153 @@
+"""Dense, Embedding, activations as layers, the dropouts, and TimeDistributed."""
+
+from __future__ import annotations
+
+from converter.description import (
+    Activate,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    Noise,
+    PReLU,
+    Shape,
+    ShapeMismatchError,
+    TimeDistributed,
+    Weight,
+)
+from converter.errors import UnsupportedError
+from converter.readers.keras.activation import LAYERS, read_activation
+from converter.readers.keras.config import MAX_UNITS, Config
+from converter.readers.keras.era import Writer
+from converter.readers.keras.layers import build, known_size, reads
+from converter.readers.keras.refused import MASK, error, refuse
+from converter.readers.keras.weights import Weights
+from converter.readers.strict import shown
+
+_PLAIN = "save the model with plain float32 weights"
+
+
+@reads("Dense")
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
+    config.float32()
+    _check_plain(config)
+    features = known_size(config, inputs[0], -1)
+    units = config.integer("units", "output_dim", most=MAX_UNITS)
+    kernel = weights.take("kernel", (features, units))
+    bias = None
+    if config.boolean("use_bias", "bias", default=True):
+        bias = Weight((units,), (weights.take("bias", (units,)),))
+    return Dense(
+        **config.base(),
+        kernel=Weight(kernel.shape, (kernel,)),
+        bias=bias,
+        activation=read_activation(config, "activation", writer, default="linear"),
+    )
+
+
+@reads("Embedding")
+def _(config: Config, _inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
+    config.float32("int32", "int64")  # old files mean the dtype of the indices
+    _check_plain(config)
+    if config.boolean("mask_zero", default=False):
+        raise error(MASK, config.where, "mask_zero=true")
+    shape = (config.integer("input_dim"), config.integer("output_dim", most=MAX_UNITS))
+    return Embedding(
+        **config.base(), embeddings=Weight(shape, (weights.take("embeddings", shape),))
+    )
+
+
+def _check_plain(config: Config) -> None:
+    """Refuse weights that are not stored as they are used."""
+    for key in ("lora_rank", "lora_alpha", "quantization_config", "quantization_mode"):
+        config.must_be(key, None, code="stored-weights", hint=_PLAIN)
+
+
+@reads("Activation")
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
+    config.float32()
+    return Activate(**config.base(), activation=read_activation(config, "activation", writer))
+
+
+@reads(*LAYERS)
+def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    config.float32()
+    activation = LAYERS[config.kind](config)
+    axis = dict(activation.parameters).get("axis", -1)
+    if not -len(inputs[0]) <= int(axis or 0) < len(inputs[0]):
+        raise ShapeMismatchError(f"axis {axis} of a tensor of rank {len(inputs[0])}")
+    return Activate(**config.base(), activation=activation)
+
+
+@reads("PReLU")
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
+    config.float32()
+    shared: tuple[int, ...] = ()
+    if config.value("shared_axes", default=None) is not None:
+        shared = config.integers("shared_axes", least=1, most=32)
+    shape = tuple(
+        1 if axis in shared else known_size(config, inputs[0], axis)
+        for axis in range(1, len(inputs[0]))
+    )
+    return PReLU(**config.base(), alpha=Weight(shape, (weights.take("alpha", shape),)))
+
+
+@reads("Dropout", "AlphaDropout")
+def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    config.float32("int32", "int64")
+    shape = config.value("noise_shape", default=None)
+    if shape is not None and not (
+        isinstance(shape, list)
+        and len(shape) == len(inputs[0])
+        and all(n is None or (type(n) is int and n > 0) for n in shape)
+    ):
+        raise config.wrong("noise_shape", shape, "null, or a size or null for each axis")
+    return Dropout(
+        **config.base(),
+        noise=Noise.DROPOUT if config.kind == "Dropout" else Noise.ALPHA,
+        rate=config.number("rate", "p", least=0, most=1),
+        noise_shape=() if shape is None else tuple(shape),
+    )
+
+
+@reads("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    config.float32()
+    config.value("noise_shape", default=None)  # it has its own
+    return Dropout(
+        **config.base(),
+        noise=Noise.SPATIAL,
+        rate=config.number("rate", "p", least=0, most=1),
+        channels_first=config.channels_first(),
+    )
+
+
+@reads("GaussianNoise", "GaussianDropout")
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    config.float32()
+    if config.kind == "GaussianNoise":
+        noise, rate = Noise.GAUSSIAN_NOISE, config.number("stddev", "sigma", least=0)
+    else:
+        noise, rate = Noise.GAUSSIAN_DROPOUT, config.number("rate", "p", least=0, most=1)
+    return Dropout(**config.base(), noise=noise, rate=rate)
+
+
+@reads("TimeDistributed")
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
+    """A layer that is applied to every step: (B, T, ...) is (B·T, ...) for it."""
+    config.float32()
+    inner = config.child("layer")
+    refuse(inner.kind, None, None, inner.where)
+    if inner.kind in ("Sequential", "Functional", "Model"):
+        raise UnsupportedError(
+            f"{config.where} applies a whole model to every step, which is not read yet",
+            context=shown(inner.kind),
+            hint="apply its layers one by one, each in a TimeDistributed",
+            code="time-distributed-model",
+        )
+    if len(inputs[0]) < 3:
+        raise ShapeMismatchError(f"an input of rank {len(inputs[0])}; expected at least 3")
+    shape = (None, *inputs[0][2:])
+    return TimeDistributed(
+        **config.base(), layer=build(inner, (shape,), weights.part("layer"), writer)
+    )

@@ -1,0 +1,306 @@
+"""A config as a graph: layers that are built once, and their calls in the order of computation.
+
+A model in a model is opened: its layers are called "outer/inner", and once more for each call of
+the model.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from heapq import heapify, heappop, heappush
+from typing import NoReturn
+
+from converter.description import (
+    Call,
+    Layer,
+    Model,
+    Shape,
+    ShapeMismatchError,
+    Source,
+    Stored,
+    Value,
+)
+from converter.errors import FormatError, UnsupportedError
+from converter.readers.keras.architecture import LayerPart, ModelPart
+from converter.readers.keras.calls import Arguments, Reference, initial_state
+from converter.readers.keras.era import Writer
+from converter.readers.keras.inputs import input_value, named_input
+from converter.readers.keras.layers import build
+from converter.readers.keras.weights import Expected, Weights
+from converter.readers.strict import named
+
+INPUT = "InputLayer"
+STATEFUL = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional"})
+MAX_CALLS = 100_000
+"""A model that calls a model twice that calls a model twice, thirty levels deep, has a billion."""
+
+Node = tuple[str, int]
+"""A layer of one model by its name, and which of its calls."""
+
+
+def wire(model: ModelPart, writer: Writer, give: Callable[[Expected], Stored]) -> Model:
+    """The model, its weights as `give` gives them.
+
+    Raises:
+        FormatError: The config is no graph, or not one that Keras could have built.
+        UnsupportedError: It has something that is not read.
+    """
+    graph = _Graph(writer, give)
+    inputs = graph.inputs(model)
+    outputs = graph.outputs(model, inputs)
+    whole = Model(
+        name=model.name,
+        inputs=tuple(inputs),
+        calls=tuple(graph.calls),
+        outputs=tuple(outputs),
+        source=Source(era=writer.era, version=writer.version),
+    )
+    return whole.until(*outputs)  # an output of an inner model that nobody uses
+
+
+class _Graph:
+    def __init__(self, writer: Writer, give: Callable[[Expected], Stored]) -> None:
+        self.calls: list[Call] = []
+        self._writer = writer
+        self._give = give
+        self._layers: dict[LayerPart, Layer] = {}
+        self._times: Counter[LayerPart] = Counter()
+        self._names: set[str] = set()
+
+    def inputs(self, model: ModelPart) -> list[Value]:
+        """The inputs of the whole model."""
+        if model.sequential:
+            found = [named_input(model)]
+        else:
+            layers = {layer.name: layer for layer in model.layers}
+            found = [
+                input_value(self._input_layer(model, layers, reference))
+                for reference in model.inputs
+            ]
+        for value in found:
+            self._claim(value.name, model)
+        return found
+
+    def outputs(self, model: ModelPart, inputs: Sequence[Value]) -> list[Value]:
+        """The outputs of one call of a model; the calls of its layers are added."""
+        if model.sequential:
+            return self._in_sequence(model, inputs)
+        return self._in_graph(model, inputs)
+
+    def _in_sequence(self, model: ModelPart, inputs: Sequence[Value]) -> list[Value]:
+        values = list(inputs)
+        for layer in model.layers:
+            if len(values) != 1:
+                _refuse(model, f"{len(values)} tensors before {named(layer.name)}; expected 1")
+            if layer.kind != INPUT:
+                values = list(self._call(layer, values))
+            elif layer is not model.layers[0]:
+                _refuse(model, f"the input {named(layer.name)} behind other layers")
+        return values
+
+    def _in_graph(self, model: ModelPart, inputs: Sequence[Value]) -> list[Value]:
+        layers = {layer.name: layer for layer in model.layers}
+        if len(inputs) != len(model.inputs):
+            _refuse(model, f"{len(inputs)} inputs; expected {len(model.inputs)}")
+        values: dict[Node, Sequence[Value]] = {}
+        for reference, value in zip(model.inputs, inputs, strict=True):
+            values[self._input_layer(model, layers, reference).name, 0] = (value,)
+        first = _first_calls(model)
+        needs: dict[Node, list[tuple[Node, int]]] = {}
+        for layer in model.layers:
+            for number, arguments in enumerate(layer.calls):
+                needs[layer.name, number] = [
+                    (_node(model, layers, reference, first[0]), reference.output)
+                    for reference in arguments.inputs
+                ]
+        for node in _order(model, needs, values):
+            layer = layers[node[0]]
+            given = [_output(model, values[source], k) for source, k in needs[node]]
+            self._check_keys(layer, layer.calls[node[1]])
+            values[node] = self._call(layer, given)
+        found = []
+        for reference in model.outputs:
+            node = _node(model, layers, reference, first[1])
+            if node not in values:
+                _refuse(model, f"the output {named(node[0])} that is connected to no input")
+            found.append(_output(model, values[node], reference.output))
+        return found
+
+    def _call(self, part: LayerPart, inputs: Sequence[Value]) -> Sequence[Value]:
+        """The outputs of a layer, or of a whole model, for these inputs."""
+        if part.model is not None:
+            return self.outputs(part.model, inputs)
+        if part.kind in STATEFUL and len(inputs) > 1:
+            states = ", ".join(named(value.name) for value in inputs[1:])
+            raise initial_state(part.where, f"states {states}")
+        shapes = tuple(value.shape for value in inputs)
+        if len(self.calls) >= MAX_CALLS:
+            _refuse(part.owner, f"over {MAX_CALLS} calls of layers")
+        layer = self._layers.get(part)
+        try:
+            if layer is None:
+                layer = self._layers[part] = self._built(part, shapes)
+            outputs = layer.output_shapes(shapes)
+        except ShapeMismatchError as error:
+            raise FormatError(
+                f"{part.where} cannot take its input",
+                context=str(error),
+                hint="the file may be damaged; save the model again",
+                code="graph-shape",
+            ) from error
+        time = self._times[part]
+        self._times[part] += 1
+        dtype = _dtype(part, inputs)
+        values = tuple(
+            Value(layer.name + (f":{k}" if k else "") + (f"@{time}" if time else ""), shape, dtype)
+            for k, shape in enumerate(outputs)
+        )
+        for value in values:
+            self._claim(value.name, part.owner)
+        self.calls.append(Call(layer, tuple(inputs), values))
+        return values
+
+    def _built(self, part: LayerPart, shapes: tuple[Shape, ...]) -> Layer:
+        config = part.view()
+        weights = Weights(self._give, part)
+        return build(config, shapes, weights, self._writer)
+
+    def _claim(self, name: str, model: ModelPart) -> None:
+        """Refuse two tensors of one name: "a/b" in a model, and b in a model a."""
+        if name in self._names:
+            raise FormatError(
+                f"{model.where} has two layers of one name",
+                context=named(name),
+                hint="give the layers other names and save the model again",
+                code="duplicate-layer",
+            )
+        self._names.add(name)
+
+    def _input_layer(
+        self, model: ModelPart, layers: dict[str, LayerPart], reference: Reference
+    ) -> LayerPart:
+        layer = layers.get(reference.layer)
+        if layer is None or layer.kind != INPUT or reference.output:
+            _refuse(model, f"the input {named(reference.layer)}, which is no InputLayer")
+        return layer
+
+    def _check_keys(self, layer: LayerPart, arguments: Arguments) -> None:
+        """Refuse a dictionary of inputs, but for a model that has the same one."""
+        expected = None if layer.model is None else layer.model.input_keys
+        if arguments.keys not in (None, expected):
+            raise UnsupportedError(
+                f"{layer.where} is called with a dictionary, which is not read",
+                context=f"keys {', '.join(named(key) for key in arguments.keys)}",
+                hint="call it with a list of tensors",
+                code="call-argument",
+            )
+
+
+def _first_calls(model: ModelPart) -> tuple[dict[str, int], dict[str, int]]:
+    """Which number the first call of each layer has, for its calls and for the model's outputs.
+
+    Layers count from 0. A model counts from 1 where its own graph counts as a call; Keras 2 does so
+    everywhere, Keras 3 in `output_layers` alone. Numbers that can only be meant otherwise decide.
+    """
+    in_calls: dict[str, set[int]] = {}
+    for layer in model.layers:
+        for arguments in layer.calls:
+            for reference in arguments.inputs:
+                in_calls.setdefault(reference.layer, set()).add(reference.call)
+    in_outputs: dict[str, set[int]] = {}
+    for reference in model.outputs:
+        in_outputs.setdefault(reference.layer, set()).add(reference.call)
+    of_keras_3 = any(call.keras_3 for layer in model.layers for call in layer.calls)
+    calls: dict[str, int] = {}
+    outputs: dict[str, int] = {}
+    for layer in model.layers:
+        if layer.model is None:
+            continue
+        count = len(layer.calls)
+        inside, outside = in_calls.get(layer.name, set()), in_outputs.get(layer.name, set())
+        own_graph = int(not layer.model.sequential)
+        if of_keras_3:
+            calls[layer.name] = _first(inside, count, 0)
+            outputs[layer.name] = _first(outside, count, own_graph)
+        else:
+            if layer.model.sequential:
+                own_graph = int(layer.model.layers[0].kind == INPUT)
+            calls[layer.name] = outputs[layer.name] = _first(inside | outside, count, own_graph)
+    return calls, outputs
+
+
+def _first(numbers: Collection[int], count: int, usual: int) -> int:
+    """The number of the first call, of `count`, if these numbers are all in use."""
+    if 0 in numbers:
+        return 0
+    return 1 if count in numbers else usual
+
+
+def _node(
+    model: ModelPart, layers: dict[str, LayerPart], reference: Reference, first: dict[str, int]
+) -> Node:
+    layer = layers.get(reference.layer)
+    if layer is None:
+        _refuse(model, f"the layer {named(reference.layer)}, which is not in the model")
+    number = reference.call - first.get(layer.name, 0)
+    count = 1 if layer.kind == INPUT else len(layer.calls)
+    if not 0 <= number < count:
+        _refuse(model, f"call {reference.call} of {named(layer.name)}, which has {count}")
+    return layer.name, number
+
+
+def _order(
+    model: ModelPart, needs: dict[Node, list[tuple[Node, int]]], values: Collection[Node]
+) -> list[Node]:
+    """The calls, each after those that it needs, else as the config has them."""
+    place = {node: k for k, node in enumerate(needs)}
+    nodes = list(needs)
+    users: dict[Node, list[Node]] = {}
+    open_needs: dict[Node, int] = {}
+    for node, sources in needs.items():
+        missing = {source for source, _ in sources} - set(values)
+        open_needs[node] = len(missing)
+        for source in missing:
+            users.setdefault(source, []).append(node)
+    ready = [place[node] for node, count in open_needs.items() if not count]
+    heapify(ready)
+    ordered = []
+    while ready:
+        node = nodes[heappop(ready)]
+        ordered.append(node)
+        for user in users.get(node, ()):
+            open_needs[user] -= 1
+            if not open_needs[user]:
+                heappush(ready, place[user])
+    if len(ordered) < len(nodes):
+        left = next(node for node in nodes if open_needs[node])
+        source = next(s for s, _ in needs[left] if s not in values and s not in ordered)
+        if source not in needs:
+            _refuse(model, f"the input {named(source[0])}, which is not among input_layers")
+        _refuse(model, f"a cycle through {named(left[0])} and {named(source[0])}")
+    return ordered
+
+
+def _output(model: ModelPart, values: Sequence[Value], number: int) -> Value:
+    if number >= len(values):
+        _refuse(model, f"output {number} of a layer that has {len(values)}")
+    return values[number]
+
+
+SHAPING = frozenset({"Reshape", "Flatten", "Permute", "RepeatVector", "Concatenate", "Dropout"})
+"""Layers that leave whole numbers whole."""
+
+
+def _dtype(part: LayerPart, inputs: Sequence[Value]) -> str:
+    same = part.kind in SHAPING and len({value.dtype for value in inputs}) == 1
+    return inputs[0].dtype if same else "float32"
+
+
+def _refuse(model: ModelPart, found: str) -> NoReturn:
+    raise FormatError(
+        f"{model.where} is no graph that Keras can have built",
+        context=found,
+        hint="the file may be damaged; save the model again",
+        code="graph",
+    )

@@ -1,0 +1,341 @@
+"""HDF5 out of a stranger's hands: what is in the file itself, and plain numbers only.
+
+Links out of the file, external storage, virtual datasets and unknown filters are refused, and a
+size is held against the file before anything is allocated. Nothing is opened by a name that has
+not been seen as a plain (hard) link first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Any, BinaryIO
+
+import numpy as np
+
+os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # no filter plugin is ever loaded; h5py reads it at import
+
+import h5py
+
+from converter.description import Stored
+from converter.errors import FormatError, WeightError
+from converter.gates import Array
+from converter.readers.file import Content
+from converter.readers.strict import MAX_BYTES, named, too_large
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+MAX_OBJECTS = 200_000
+MAX_LEVELS = 64
+
+FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
+"""Those that HDF5 itself has and h5py's `compression="gzip"` uses, by their numbers."""
+
+MAX_RATIO = 1100
+"""Deflate cannot make less of a chunk."""
+
+ALWAYS_CHUNK = 16 * 2**20
+"""A chunk may have that many bytes, or those of its whole dataset."""
+
+_HINT = "save the model again with model.save"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """An array in the file, described and not read.
+
+    Attributes:
+        offset: Where its bytes lie in the file, one after another; None where they do not.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int | None
+
+
+class Hdf5:
+    """An HDF5 file that is open: `with Hdf5.opened(content, path) as file`.
+
+    Args:
+        path: Of the file or the archive, for the errors.
+    """
+
+    def __init__(self, root: h5py.Group, content: Content, path: str) -> None:
+        self._root = root.id
+        self._content = content
+        self._path = path
+
+    @classmethod
+    @contextmanager
+    def opened(cls, content: Content, path: str) -> Iterator[Hdf5]:
+        """The file, until the end of the block.
+
+        Raises:
+            FormatError: It is no HDF5, or is damaged.
+        """
+        with content.open() as handle:
+            root = _root(handle, path)
+            try:
+                yield cls(root, content, path)
+            finally:
+                root.close()
+
+    def text(self, group: str, name: str) -> str | None:
+        """An attribute that is one text; None if there is none of that name."""
+        if (value := self._attribute(group, name)) is None:
+            return None
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.reshape(-1)[0]
+        return self._decoded(value, group, name)
+
+    def names(self, group: str, name: str) -> list[str] | None:
+        """An attribute that is a list of texts, also one split into `name0`, `name1`, ..."""
+        if (value := self._attribute(group, name)) is not None:
+            return self._texts(value, group, name)
+        found: list[str] = []
+        part = 0
+        while (value := self._attribute(group, f"{name}{part}")) is not None:
+            found.extend(self._texts(value, group, f"{name}{part}"))
+            part += 1
+        return found if part else None
+
+    def datasets(self, group: str = "", skip: frozenset[str] = frozenset()) -> list[str]:
+        """The paths of all datasets under a group, from there.
+
+        Args:
+            group: Where to begin; "" is the root.
+            skip: Names in `group` that are not looked into.
+        """
+        found: list[str] = []
+        seen: set[int] = set()
+        start = self._group(group)
+        waiting = [] if start is None else [("", start, 0)]
+        while waiting:
+            prefix, parent, level = waiting.pop()
+            for name, kind, address in self._children(parent, f"{group}/{prefix}"):
+                if not level and name in skip:
+                    continue
+                if kind != h5py.h5o.TYPE_GROUP:
+                    found.append(prefix + name)
+                    continue
+                if address in seen or level > MAX_LEVELS:
+                    raise self._refused(prefix + name, "a group that is in itself", "hdf5-link")
+                seen.add(address)
+                if len(seen) + len(found) > MAX_OBJECTS:
+                    raise self._refused(prefix + name, f"over {MAX_OBJECTS} objects", "too-large")
+                with self._errors(prefix + name):
+                    child = h5py.h5g.open(parent, name.encode())
+                waiting.append((f"{prefix}{name}/", child, level + 1))
+        return sorted(found)
+
+    def dataset(self, path: str) -> Dataset:
+        """What is said about an array, held against the file. `path` is one of `datasets`.
+
+        Raises:
+            WeightError: It is not of plain numbers.
+            FormatError: It cannot be stored so in this file, or not in the file at all.
+        """
+        with self._errors(path):
+            found = h5py.h5d.open(self._root, path.encode())
+            shape = found.shape
+            kind = found.get_type()
+            plist = found.get_create_plist()
+            layout = plist.get_layout()
+            stored = found.get_storage_size()
+            offset = found.get_offset()
+            external = plist.get_external_count()
+        if layout == h5py.h5d.VIRTUAL:
+            raise self._refused(path, "a virtual dataset, which is in other files", "hdf5-external")
+        if external:
+            raise self._refused(path, "external storage, which is in other files", "hdf5-external")
+        dtype = self._dtype(path, kind)
+        if shape is None:
+            raise self._refused(path, "a dataset without a shape", "hdf5")
+        size = prod(shape) * dtype.itemsize
+        if layout == h5py.h5d.CHUNKED:
+            self._check_chunks(path, found, size, stored)
+            offset = None
+        elif stored != size or plist.get_nfilters():
+            self._unwritten(path, size, stored)
+        elif layout == h5py.h5d.COMPACT or not size:
+            offset = None
+        elif offset is None or offset + size > self._content.size:
+            raise FormatError(
+                f"{named(path)} in {self._path} is cut off",
+                context=f"{size} bytes at {offset} in a file of {self._content.size} bytes",
+                hint="copy or download the file again; the original may be whole",
+                code="cut-off",
+            )
+        return Dataset(path, shape, dtype, offset)
+
+    def stored(self, dataset: Dataset, name: str) -> Stored:
+        """An array to be read when it is wanted, each time from the file."""
+        dtype = dataset.dtype.newbyteorder("=")
+        if dataset.offset is None:
+            read = partial(_read, self._content, self._path, dataset)
+        else:
+            read = partial(_map, self._content, dataset, dataset.offset)
+        return Stored(name, dataset.shape, dtype, read)
+
+    def _array(self, dataset: Dataset) -> Array:
+        with self._errors(dataset.path):
+            found = h5py.h5d.open(self._root, dataset.path.encode())
+            array: Array = np.empty(dataset.shape, dataset.dtype)
+            if array.size:
+                found.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+        return array
+
+    def _group(self, path: str) -> Any:
+        """The group of that path, by hard links alone; None if there is none."""
+        group = self._root
+        for name in filter(None, path.split("/")):
+            raw = name.encode()
+            with self._errors(path):
+                if name == "." or "\0" in name or not group.links.exists(raw):
+                    return None
+                if self._followed(group, raw, path)[0] != h5py.h5o.TYPE_GROUP:
+                    return None
+                group = h5py.h5g.open(group, raw)
+        return group
+
+    def _children(self, group: Any, path: str) -> list[tuple[str, int, int]]:
+        """The names, kinds and places of what is in a group."""
+        with self._errors(path):
+            return [(raw.decode(), *self._followed(group, raw, path)) for raw in group]
+
+    def _followed(self, group: Any, raw: bytes, path: str) -> tuple[int, int]:
+        """The kind of an object and where it lies. A link to elsewhere is not followed."""
+        link = group.links.get_info(raw).type
+        if link != h5py.h5l.TYPE_HARD:
+            kind = {h5py.h5l.TYPE_SOFT: "soft", h5py.h5l.TYPE_EXTERNAL: "external"}
+            where = f"{path}/{raw.decode()}"
+            raise self._refused(where, f"{kind.get(link, 'unknown')} link", "hdf5-link")
+        info = h5py.h5o.get_info(group, raw)
+        return info.type, info.addr
+
+    def _attribute(self, group: str, name: str) -> Any:
+        """The value of an attribute, if its size may be read; None if there is none."""
+        owner = self._group(group)
+        with self._errors(f"{group}@{name}"):
+            if owner is None or not h5py.h5a.exists(owner, name.encode()):
+                return None
+            found = h5py.h5a.open(owner, name.encode())
+            count = prod(found.shape)
+            size = count * found.get_type().get_size()
+            kind = found.get_type().get_class()
+        if not count:  # an empty list has no type
+            return np.empty(0, object)
+        if size > min(MAX_BYTES, self._content.size):
+            raise too_large(f"attribute {name} of {named(group)} in {self._path}", size)
+        if kind != h5py.h5t.STRING:
+            raise self._refused(f"{group}@{name}", "an attribute that is no text", "hdf5")
+        with self._errors(f"{group}@{name}"):
+            return h5py.Group(owner).attrs[name]
+
+    def _texts(self, value: Any, group: str, name: str) -> list[str]:
+        items = value.reshape(-1) if isinstance(value, np.ndarray) else [value]
+        return [self._decoded(item, group, name) for item in items]
+
+    def _decoded(self, value: Any, group: str, name: str) -> str:
+        with self._errors(f"{group}@{name}"):
+            if isinstance(value, bytes):
+                return value.decode()
+            if isinstance(value, str):
+                value.encode()  # h5py keeps what is no UTF-8 as lone surrogates
+                return str(value)
+        raise self._refused(f"{group}@{name}", "an attribute that is no text", "hdf5")
+
+    def _dtype(self, path: str, kind: Any) -> np.dtype[Any]:
+        """The NumPy type, if NumPy and the file mean the same by every byte."""
+        with self._errors(path):
+            number = kind.get_class() in (h5py.h5t.FLOAT, h5py.h5t.INTEGER)
+            dtype = kind.dtype if number else None
+            same = dtype is not None and h5py.h5t.py_create(dtype).equal(kind)
+        if dtype is None or not same:
+            raise WeightError(
+                f"{named(path)} in {self._path} is not of plain numbers",
+                context="text, references, or a number that NumPy does not have",
+                hint=_HINT,
+                code="dtype",
+            )
+        plain: np.dtype[Any] = np.dtype(dtype)
+        return plain
+
+    def _check_chunks(self, path: str, found: Any, size: int, stored: int) -> None:
+        """Refuse chunks that are not there, or so small that deflate cannot have made them."""
+        with self._errors(path):
+            plist = found.get_create_plist()
+            filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
+            chunk = plist.get_chunk()
+            written = found.get_num_chunks() if size else 0
+        for number in filters:
+            if number not in FILTERS:
+                context = f"filter {number}; known: {', '.join(FILTERS.values())}"
+                raise self._refused(path, context, "hdf5-filter")
+        itemsize = found.dtype.itemsize
+        needed = prod(-(-n // step) for n, step in zip(found.shape, chunk, strict=True))
+        if written < needed or (not filters and stored < size):
+            self._unwritten(path, size, stored)
+        if prod(chunk) * itemsize > max(ALWAYS_CHUNK, size):
+            raise self._refused(path, f"chunks of {prod(chunk) * itemsize} bytes", "too-large")
+        if stored > self._content.size or size > MAX_RATIO * stored:
+            self._unwritten(path, size, stored)
+
+    def _unwritten(self, path: str, size: int, stored: int) -> None:
+        raise FormatError(
+            f"{named(path)} in {self._path} was not written whole",
+            context=f"{stored} bytes; expected {size}",
+            hint="the writing may have been interrupted; save the model again",
+            code="unwritten",
+        )
+
+    def _refused(self, path: str, context: str, code: str) -> FormatError:
+        return FormatError(
+            f"{named(path.strip('/'))} in {self._path} is not as Keras writes it",
+            context=context,
+            hint=_HINT,
+            code=code,
+        )
+
+    def _errors(self, path: str) -> _Errors:
+        return _Errors(self._path, path)
+
+
+class _Errors:
+    """What h5py raises for a damaged file, as a `FormatError` that names the place."""
+
+    def __init__(self, file: str, path: str) -> None:
+        self._file = file
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError | RuntimeError | KeyError | ValueError | TypeError):
+            raise FormatError(
+                f"{self._file} is a damaged HDF5 file",
+                context=f"{named(self._path)}: {str(error).strip() or type(error).__name__}",
+                hint="copy or download the file again; the original may be whole",
+                code="hdf5",
+            ) from error
+
+
+def _root(handle: BinaryIO, path: str) -> h5py.File:
+    with _Errors(path, "the file"):
+        return h5py.File(handle, "r")
+
+
+def _map(content: Content, dataset: Dataset, offset: int) -> Array:
+    array = content.array(offset, dataset.shape, dataset.dtype)
+    return array.astype(dataset.dtype.newbyteorder("="), copy=False)
+
+
+def _read(content: Content, path: str, dataset: Dataset) -> Array:
+    with Hdf5.opened(content, path) as file:
+        array = file._array(dataset)
+    return array.astype(dataset.dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,93 @@
+"""The reader's column of the grid: a function a Keras class, by its name in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from converter.description import Layer, Shape
+from converter.errors import FormatError
+from converter.readers.keras.config import Config, unknown
+from converter.readers.keras.era import Writer
+from converter.readers.keras.weights import Weights
+from converter.readers.strict import shown
+
+Builder = Callable[[Config, tuple[Shape, ...], Weights, Writer], Layer]
+"""From a checked config, the shapes of the inputs, and the weights, to a layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How a class is read.
+
+    Attributes:
+        build: Its builder.
+        several: It takes more than one input.
+    """
+
+    build: Builder
+    several: bool
+
+
+_ENTRIES: dict[str, Entry] = {}
+KINDS: Mapping[str, Entry] = _ENTRIES
+
+
+def reads(*kinds: str, several: bool = False) -> Callable[[Builder], Builder]:
+    """Make the decorated function the builder of these classes.
+
+    Args:
+        kinds: Keras's names: that of the class, and older ones.
+        several: The layer takes more than one input.
+
+    Raises:
+        ValueError: One of them already has a builder.
+    """
+
+    def add(builder: Builder) -> Builder:
+        for kind in kinds:
+            if kind in _ENTRIES:
+                raise ValueError(f"{kind} already has a builder")
+            _ENTRIES[kind] = Entry(builder, several)
+        return builder
+
+    return add
+
+
+def build(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
+    """The layer of a config; every key of it is known.
+
+    Raises:
+        UnsupportedError: Its class or one of its settings is not read.
+        FormatError: Its config is not as Keras writes it.
+    """
+    entry = KINDS.get(config.kind)
+    if entry is None:
+        raise unknown(config.where, f"{shown(config.kind)}; known: {', '.join(sorted(KINDS))}")
+    if not inputs or (len(inputs) > 1 and not entry.several):
+        raise FormatError(
+            f"{config.where} is called with a wrong number of inputs",
+            context=f"{len(inputs)}; expected 1",
+            hint="the file may be damaged; save the model again",
+            code="graph",
+        )
+    layer = entry.build(config, inputs, weights, writer)
+    config.done()
+    return layer
+
+
+def known_size(config: Config, shape: Shape, axis: int) -> int:
+    """The size of an axis, which the shape of a weight depends on.
+
+    Raises:
+        FormatError: There is no such axis, or its length is free.
+    """
+    size = shape[axis] if -len(shape) <= axis < len(shape) else None
+    if size is None:
+        raise FormatError(
+            f"{config.where} cannot say the shape of its weights",
+            context=f"an input of shape {shape}; axis {axis} must have a size",
+            hint="build the model with the size of its features and save it again",
+            code="free-axis",
+        )
+    return size

@@ -1,0 +1,197 @@
+"""`.h5`: a whole model in HDF5, as Keras wrote it before `.keras` and still writes it.
+
+The attribute `model_config` has the config. `model_weights` has a group for each layer of the
+model, with the attribute `weight_names`: paths in the group, in the order of Keras's own
+`trainable_weights + non_trainable_weights`. All weights of an inner model are in its one group.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from converter.description import Era, Model
+from converter.errors import ConverterError, FormatError, WeightError
+from converter.readers.file import File, Part
+from converter.readers.keras.architecture import read_model
+from converter.readers.keras.era import Writer
+from converter.readers.keras.hdf5 import Hdf5
+from converter.readers.keras.sourced import finished
+from converter.readers.keras.weights import Expected, Found, checked, damaged, missing, surplus
+from converter.readers.strict import named, parse
+
+FORM = "Keras HDF5"
+GROUP = "model_weights"
+OF_THE_MODEL = "top_level_model_weights"
+NOT_LAYERS = frozenset({"optimizer_weights"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A weight that a group lists.
+
+    Attributes:
+        path: From `model_weights` on.
+        folders: The names that its path goes through in the group.
+        name: The last part, without TensorFlow's ":0".
+    """
+
+    path: str
+    folders: tuple[str, ...]
+    name: str
+
+    @classmethod
+    def of(cls, group: str, weight: str) -> Entry:
+        """The entry of that name in that group."""
+        *folders, name = re.sub(r":\d+$", "", weight).split("/")
+        return cls(f"{group}/{weight}", tuple(folders), name)
+
+
+def read(file: File, era: Era | None) -> Model:
+    """The model of an HDF5 file.
+
+    Args:
+        file: It begins as HDF5 does.
+        era: What the caller knows better than the file.
+    """
+    content = Part(file, 0, file.size)
+    with Hdf5.opened(content, file.path) as opened:
+        document = opened.text("", "model_config")
+        if document is None:
+            raise _no_architecture(file, opened)
+        version, backend = (
+            opened.text("", key) or opened.text(GROUP, key) or ""
+            for key in ("keras_version", "backend")
+        )
+    writer = Writer.of(version, file.path, era, backend)
+    model = read_model(parse(document, f"model_config of {file.path}"), file.path)
+
+    def search(wanted: list[Expected]) -> Found:
+        with Hdf5.opened(content, file.path) as weights:
+            return _found(weights, wanted, file.path)
+
+    return finished(model, writer, search, file, FORM)
+
+
+def _no_architecture(file: File, opened: Hdf5) -> ConverterError:
+    """The error for a file without a config: weights alone, or something else."""
+    weights = opened.names("", "layer_names") is not None
+    if weights or any(name.startswith(("layers/", "_layer")) for name in opened.datasets()):
+        return FormatError(
+            f"{file.path} has weights and no architecture",
+            context="no model_config in it",
+            hint="save the whole model: model.save('model.keras')",
+            code="no-architecture",
+        )
+    return FormatError(
+        f"{file.path} is an HDF5 file, but not a model of Keras",
+        context="no model_config in it",
+        hint="give a .keras or .h5 file that model.save wrote",
+        code="not-a-model",
+    )
+
+
+def _found(weights: Hdf5, wanted: list[Expected], path: str) -> Found:
+    """Each weight that is wanted; there must be no others."""
+    by_group: dict[str, list[Expected]] = {}
+    for expected in wanted:
+        by_group.setdefault(expected.owner.top.name, []).append(expected)
+    groups = weights.names(GROUP, "layer_names")
+    if groups is None:
+        raise damaged(path, f"no layer_names in {GROUP}")
+    listed: dict[str, list[Entry]] = {}
+    for group in [*groups, OF_THE_MODEL]:
+        if group in listed:
+            raise damaged(path, f"layer {named(group)} twice")
+        names = weights.names(f"{GROUP}/{group}", "weight_names") or []
+        listed[group] = [Entry.of(group, name) for name in names]
+    present = set(weights.datasets(skip=NOT_LAYERS))
+    paths = [f"{GROUP}/{entry.path}" for entries in listed.values() for entry in entries]
+    if len(set(paths)) < len(paths):
+        raise damaged(path, "a weight that is listed twice")
+    if left := [name for name in paths if name not in present]:
+        raise damaged(path, f"{named(left[0])} is listed and not there")
+    if left := sorted(present - set(paths)):
+        raise surplus(left, path)
+    found = {}
+    for group, expected_here in by_group.items():
+        entries = listed.pop(group, [])
+        for expected, entry in _matched(expected_here, entries, path):
+            dataset = checked(expected, weights.dataset(f"{GROUP}/{entry.path}"))
+            found[expected.key] = weights.stored(dataset, entry.path)
+    if left := [entry.path for entries in listed.values() for entry in entries]:
+        raise surplus(left, path)
+    return found
+
+
+def _matched(
+    wanted: list[Expected], entries: list[Entry], path: str
+) -> Iterable[tuple[Expected, Entry]]:
+    """Which entry is which weight: by names where they say it, else in Keras's order.
+
+    Raises:
+        WeightError: One is missing or surplus, or it cannot be said which is which.
+    """
+    candidates = {expected.key: _candidates(expected, entries) for expected in wanted}
+    for expected in wanted:
+        if not candidates[expected.key]:
+            raise missing(expected, [entry.path for entry in entries])
+    chosen = [(expected, candidates[expected.key][0]) for expected in wanted]
+    used = {entry.path for _, entry in chosen}
+    if all(len(found) == 1 for found in candidates.values()) and len(used) == len(wanted):
+        if left := [entry.path for entry in entries if entry.path not in used]:
+            raise surplus(left, path)
+        return chosen
+    return _in_order(wanted, entries, path)
+
+
+def _candidates(expected: Expected, entries: list[Entry]) -> list[Entry]:
+    """The entries whose path can mean this weight.
+
+    A layer of an inner model may stand in the path by its name, and so may the forward and the
+    backward part. Where one does, only the entries with it are left.
+    """
+    found = [entry for entry in entries if entry.name == expected.name]
+    if not found:  # TensorFlow 1 counted names that it saw again
+        found = [e for e in entries if re.fullmatch(rf"{expected.name}_\d+", e.name)]
+    names = expected.owner.path.split("/")[1:]
+    for hints in [*((name,) for name in names), *expected.hints]:
+        found = _with_folder(found, hints) or found
+    return found
+
+
+def _with_folder(entries: list[Entry], hints: tuple[str, ...]) -> list[Entry]:
+    """Those whose path goes through a folder of one of these names, or of one counted again."""
+    exact = [entry for entry in entries if not set(hints).isdisjoint(entry.folders)]
+    if exact or not hints:
+        return exact
+    counted = re.compile("|".join(rf"{re.escape(hint)}(_\d+)+" for hint in hints))
+    return [e for e in entries if any(counted.fullmatch(folder) for folder in e.folders)]
+
+
+def _in_order(
+    wanted: list[Expected], entries: list[Entry], path: str
+) -> list[tuple[Expected, Entry]]:
+    """The k-th kernel is that of the k-th layer with one: that is how Keras itself loads them.
+
+    The order is that of the layers only where all of them are frozen, or none.
+    """
+    names = {expected.name for expected in wanted}
+    pairs: list[tuple[Expected, Entry]] = []
+    for name in sorted(names):
+        expected_here = [expected for expected in wanted if expected.name == name]
+        entries_here = [entry for entry in entries if entry.name == name]
+        frozen = {expected.owner.trainable for expected in expected_here}
+        if len(frozen) > 1 or len(entries_here) != len(expected_here):
+            raise WeightError(
+                f"it cannot be said which {name} belongs to which layer of {path}",
+                context=", ".join(named(entry.path) for entry in entries_here),
+                hint="give the layers different names and save the model again",
+                code="ambiguous-weights",
+            )
+        pairs.extend(zip(expected_here, entries_here, strict=True))
+    if len(pairs) < len(entries):
+        used = {entry.path for _, entry in pairs}
+        raise surplus([entry.path for entry in entries if entry.path not in used], path)
+    return pairs

@@ -1,0 +1,194 @@
+"""LSTM, GRU, SimpleRNN, and Bidirectional of them.
+
+Shape letters: I input features, H units, G gates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from converter.activations import SIGMOID
+from converter.description import Direction, Layer, Merge, Recurrent, Shape, Weight
+from converter.errors import FormatError, UnsupportedError
+from converter.gates import GATES, Cell, bias_form, kernel_form, layout
+from converter.readers.keras.activation import read_activation
+from converter.readers.keras.config import MAX_UNITS, Config
+from converter.readers.keras.era import Writer
+from converter.readers.keras.layers import known_size, reads
+from converter.readers.keras.refused import CLASSES
+from converter.readers.keras.refused import error as refused
+from converter.readers.keras.weights import Weights
+from converter.readers.strict import shown
+
+CELLS = {"LSTM": Cell.LSTM, "GRU": Cell.GRU, "SimpleRNN": Cell.RNN}
+
+
+@reads("LSTM", "GRU", "SimpleRNN")
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
+    """One direction."""
+    return Recurrent(
+        **config.base(),
+        forward=_direction(config, inputs[0], weights, writer),
+        **_sequence(config),
+    )
+
+
+@reads("Bidirectional")
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
+    """Two directions: a layer, and a copy of it that reads from the end, or another one."""
+    config.float32()
+    mode = config.value("merge_mode", default="concat")
+    modes = {None if merge is Merge.SEPARATE else merge.value: merge for merge in Merge}
+    if not isinstance(mode, str | None) or mode not in modes:
+        raise config.wrong("merge_mode", mode, ", ".join(shown(known) for known in modes))
+    forward = _recurrent_child(config, "layer")
+    own = forward.own_name.removeprefix("forward_")
+    explicit = config.value("backward_layer", default=None) is not None
+    if explicit:
+        backward = _recurrent_child(config, "backward_layer")
+        name = backward.own_name
+        names = [name, f"backward_{name}", f"backward_{name.removeprefix('backward_')}"]
+    else:
+        backward = _recurrent_child(config, "layer")
+        names = [f"backward_{forward.own_name}", f"backward_{own}"]
+    parts = [
+        _direction(
+            forward,
+            inputs[0],
+            weights.part("forward_layer", f"forward_{own}", f"forward_{forward.own_name}"),
+            writer,
+        ),
+        _direction(
+            backward,
+            inputs[0],
+            weights.part("backward_layer", *names),
+            writer,
+            turned=not explicit,
+        ),
+    ]
+    sequence, other = _sequence(forward), _sequence(backward)
+    forward.done()
+    backward.done()
+    if sequence != other or parts[0].go_backwards == parts[1].go_backwards:
+        raise FormatError(
+            f"the two layers of {config.where} do not belong together",
+            context=f"{_said(parts[0], sequence)} and {_said(parts[1], other)}",
+            hint="the file may be damaged; save the model again",
+            code="config",
+        )
+    if parts[0].units != parts[1].units and modes[mode] is not Merge.CONCAT:
+        raise FormatError(
+            f"the two layers of {config.where} cannot be merged",
+            context=f"{parts[0].units} and {parts[1].units} units, merge_mode {shown(mode)}",
+            hint="the file may be damaged; save the model again",
+            code="config",
+        )
+    return Recurrent(
+        **config.base(), forward=parts[0], backward=parts[1], merge=modes[mode], **sequence
+    )
+
+
+def _said(direction: Direction, sequence: dict[str, Any]) -> str:
+    settings = {"go_backwards": direction.go_backwards, **sequence}
+    return ", ".join(f"{key}={shown(value)}" for key, value in settings.items())
+
+
+def _recurrent_child(config: Config, key: str) -> Config:
+    child = config.child(key)
+    if child.kind not in CELLS:
+        if child.kind in CLASSES:
+            reason = CLASSES[child.kind]
+            raise refused(reason, child.where, f"{shown(child.kind)}: {reason.found}")
+        raise UnsupportedError(
+            f"{config.where} is of a layer that is not read in two directions",
+            context=f"{shown(child.kind)}; known: {', '.join(CELLS)}",
+            hint="use LSTM, GRU or SimpleRNN in Bidirectional",
+            code="unknown-layer",
+        )
+    return child
+
+
+def _sequence(config: Config) -> dict[str, Any]:
+    """What is the same for both directions."""
+    config.must_be(
+        "stateful",
+        False,
+        code="stateful",
+        hint="make the states inputs and outputs, or save the model with stateful=False",
+    )
+    return {
+        "return_sequences": config.boolean("return_sequences", default=False),
+        "return_state": config.boolean("return_state", default=False),
+        "time_major": config.boolean("time_major", default=False),
+    }
+
+
+def _direction(
+    config: Config, x: Shape, weights: Weights, writer: Writer, *, turned: bool = False
+) -> Direction:
+    """The cell of a layer: its own part in an archive, no part at all in HDF5."""
+    config.float32()
+    for key in ("unroll", "zero_output_for_mask"):
+        config.boolean(key, default=False)
+    config.integer("implementation", least=0, most=2, default=1)
+    cell = CELLS[config.kind]
+    features, units = (
+        known_size(config, x, -1),
+        config.integer("units", "output_dim", most=MAX_UNITS),
+    )
+    stacked = len(GATES[cell]) * units
+    inside = weights.part("cell")
+    kernel = inside.take("kernel", (features, stacked))
+    recurrent_kernel = inside.take("recurrent_kernel", (units, stacked))
+    use_bias = config.boolean("use_bias", default=True)
+    if cell is Cell.GRU:
+        cells = _gru_cells(config, writer)
+        if use_bias:
+            shapes = {kind: _bias_shape(kind, units) for kind in cells}
+            bias = inside.take("bias", *shapes.values())
+            cell = next(kind for kind, shape in shapes.items() if shape == bias.shape)
+        else:
+            cell = cells[0]
+    elif use_bias:
+        bias = inside.take("bias", (stacked,))
+    gated = cell is not Cell.RNN
+    backwards = config.boolean("go_backwards", default=False)
+    gates = len(GATES[cell])
+    return Direction(
+        cell=cell,
+        kernel=Weight((gates, units, features), (kernel,), kernel_form(cell, "keras")),
+        recurrent_kernel=Weight(
+            (gates, units, units), (recurrent_kernel,), kernel_form(cell, "keras")
+        ),
+        bias=Weight((layout(cell, "keras").biases, gates, units), (bias,), bias_form(cell, "keras"))
+        if use_bias
+        else None,
+        activation=read_activation(config, "activation", writer, default="tanh"),
+        recurrent_activation=read_activation(
+            config,
+            "recurrent_activation",
+            writer,
+            "inner_activation",
+            default=writer.recurrent_activation,
+        )
+        if gated
+        else SIGMOID,
+        go_backwards=not backwards if turned else backwards,
+        dropout=config.number("dropout", "dropout_W", least=0, most=1, default=0.0),
+        recurrent_dropout=config.number(
+            "recurrent_dropout", "dropout_U", least=0, most=1, default=0.0
+        ),
+    )
+
+
+def _gru_cells(config: Config, writer: Writer) -> tuple[Cell, ...]:
+    """The one that the config says; else both, the likely one first: the bias decides."""
+    after = config.boolean("reset_after", default=writer.reset_after)
+    both = (Cell.GRU, Cell.GRU_RESET_BEFORE) if after else (Cell.GRU_RESET_BEFORE, Cell.GRU)
+    return both[:1] if "reset_after" in config else both
+
+
+def _bias_shape(cell: Cell, units: int) -> tuple[int, ...]:
+    stacked = len(GATES[cell]) * units
+    biases = layout(cell, "keras").biases
+    return (stacked,) if biases == 1 else (biases, stacked)

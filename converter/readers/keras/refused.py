@@ -1,0 +1,109 @@
+"""What is in Keras and not read, by the names of its classes: each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from converter.errors import UnsupportedError
+from converter.readers.strict import shown
+
+
+class Reason(NamedTuple):
+    """Why a class is refused."""
+
+    code: str
+    what: str
+    found: str
+    hint: str
+
+
+MASK = Reason(
+    "mask",
+    "makes a mask, which is not read yet",
+    "steps that are to be skipped",
+    "save the model without the mask where all sequences have their full length",
+)
+LAMBDA = Reason(
+    "lambda-layer",
+    "is a Lambda: its Python code is in the file",
+    "code that is never run",
+    "replace it by layers of Keras itself",
+)
+CONV_LSTM = Reason(
+    "conv-lstm",
+    "is a convolutional LSTM, which is not read yet",
+    "a convolution in each gate",
+    "convert it with Keras's own export",
+)
+CELLS = Reason(
+    "rnn-cells",
+    "is an RNN of cells, which is not read yet",
+    "cells with weights of their own",
+    "use LSTM, GRU or SimpleRNN layers one after another",
+)
+OPERATION = Reason(
+    "operation",
+    "is an operation outside any layer, which is not read yet",
+    "an operation on tensors",
+    "use a layer instead: Add, Multiply, Concatenate, Reshape, ...",
+)
+PREPROCESSING = Reason(
+    "preprocessing-layer",
+    "prepares data, and is not read",
+    "a vocabulary, statistics or a random choice",
+    "prepare the data outside the model",
+)
+
+CLASSES: Mapping[str, Reason] = {
+    "Masking": MASK,
+    "Lambda": LAMBDA,
+    **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvRecurrent2D"), CONV_LSTM),
+    **dict.fromkeys(("RNN", "StackedRNNCells", "LSTMCell", "GRUCell", "SimpleRNNCell"), CELLS),
+    **dict.fromkeys(("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"), OPERATION),
+    **dict.fromkeys(
+        (
+            "StringLookup",
+            "IntegerLookup",
+            "TextVectorization",
+            "CategoryEncoding",
+            "CategoryCrossing",
+            "Hashing",
+            "HashedCrossing",
+            "Discretization",
+            "FeatureSpace",
+            "Normalization",
+        ),
+        PREPROCESSING,
+    ),
+}
+
+MODULES_OF_OPERATIONS = ("keras.src.ops", "keras.ops", "keras.src.backend")
+
+
+def refuse(kind: str, module: object, config: object, where: str) -> None:
+    """Refuse a layer that is known and not read.
+
+    Args:
+        kind: Its class.
+        module: Of the class, as the file says it.
+        config: Of the layer.
+        where: The layer and the file, for the error.
+
+    Raises:
+        UnsupportedError: It is one of those.
+    """
+    reason = CLASSES.get(kind)
+    if isinstance(module, str) and module.startswith(MODULES_OF_OPERATIONS):
+        reason = OPERATION
+    if isinstance(config, dict) and config.get("mask_zero") is True:
+        raise error(MASK, where, f"{kind} with mask_zero=true")
+    if reason is not None:
+        raise error(reason, where, f"{shown(kind)}: {reason.found}")
+
+
+def error(reason: Reason, where: str, context: str) -> UnsupportedError:
+    """The refusal of a layer for that reason."""
+    return UnsupportedError(
+        f"{where} {reason.what}", context=context, hint=reason.hint, code=reason.code
+    )
