@@ -20,10 +20,18 @@ LOG_WIDTH = 100
 """Where columns of numbers break that are wider than any line should be."""
 
 
+class _Console(Console):
+    """A console that leaves a broken pipe to who called it."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what was raised, where rich ends the process."""
+        raise
+
+
 def console_on(stream: TextIO) -> Console:
     """A console on `stream`. What is no terminal is so wide that nothing wraps."""
     terminal = stream.isatty()
-    return Console(
+    return _Console(
         file=stream,
         width=None if terminal else 10_000,
         highlight=False,
@@ -48,8 +56,19 @@ def show(console: Console, what: RenderableType, indent: int = 0) -> None:
             line.pop()
         if line:
             line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+        if not _encodes(console, "·"):
+            line[:] = [Segment(one.text.replace("·", "*"), one.style) for one in line]
         line.append(Segment.line())
     console.print(SegmentLines(lines), end="", soft_wrap=True)
+
+
+def _encodes(console: Console, text: str) -> bool:
+    """Whether the console's encoding has these characters."""
+    try:
+        text.encode(console.encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def gate_text(gate: str, index: int) -> Text:

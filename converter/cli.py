@@ -1,0 +1,299 @@
+"""The command `ifco`: each command is one call into the library, and a view of its result.
+
+What a command needs is imported when it runs, so that `ifco --help` is quick.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cyclopts import App, CycloptsError
+
+from converter import __version__
+from converter.configuration import Configuration
+from converter.errors import ConverterError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from converter.description import Era
+
+Format = Literal["text", "json"]
+To = Literal["pytorch"]
+EraName = Literal["keras-1", "keras-2", "tf-keras", "keras-3"]
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""What a shell reports for a process that ended by SIGINT, by SIGPIPE."""
+
+
+def convert(
+    model: Path,
+    /,
+    *,
+    to: To = "pytorch",
+    out: Path | None = None,
+    force: bool = False,
+    verify: bool = True,
+    era: EraName | None = None,
+    exit_zero: bool = False,
+    format: Format = "text",
+) -> int:
+    """Turn a saved Keras model into another form, and verify that it is the same model.
+
+    Ends with 0 if it is done and equal, 1 if the models differ, 2 for wrong usage, 3 if the model
+    cannot be read or converted, 4 if it could not be decided.
+
+    Args:
+        model: A saved Keras model.
+        to: What it becomes. pytorch is a folder with model.py and model.safetensors.
+        out: Where it is written; by default a folder here, named after model and target.
+        force: Replace what is there already.
+        verify: Run both and compare; without it nothing says that they are the same.
+        era: The Keras whose meaning the model has, where the file says it wrongly.
+        exit_zero: End with 0 also if the models differ or it could not be decided.
+        format: How the result is printed.
+    """
+    from converter import conversion
+    from converter.report.json import conversion_as_dict
+    from converter.report.text import show_conversion
+
+    with progress(f"converting {model}"):
+        done = conversion.convert(
+            model,
+            to=to,
+            out=out or Path(f"{model.stem}-{to}"),
+            force=force,
+            verify=verify,
+            era=era_of(era),
+        )
+    show(format, lambda console: show_conversion(console, done), lambda: conversion_as_dict(done))
+    return 0 if exit_zero or done.verdict is None else done.verdict.status.exit_code
+
+
+def inspect(
+    model: Path,
+    /,
+    *,
+    values: bool | None = None,
+    era: EraName | None = None,
+    format: Format = "text",
+) -> int:
+    """Show what is in a saved model: layers, parameters, and each recurrent layer taken apart.
+
+    For a recurrent layer: which arrays it has in Keras and in PyTorch, which columns and rows
+    belong to which gate, and how its parameters are counted.
+
+    Args:
+        model: A saved Keras model.
+        values: Print the numbers of recurrent layers; by default those of small layers.
+        era: The Keras whose meaning the model has, where the file says it wrongly.
+        format: How the result is printed.
+    """
+    from converter.readers import read
+    from converter.report.inspection import inspect as look
+    from converter.report.inspection_text import show_inspection
+
+    found = look(read(model, era=era_of(era)), values=values)
+    show(format, lambda console: show_inspection(console, found), found.as_dict)
+    return 0
+
+
+def verify(
+    original: Path,
+    artefact: Path,
+    /,
+    *,
+    era: EraName | None = None,
+    exit_zero: bool = False,
+    format: Format = "text",
+) -> int:
+    """Say whether an artefact is the same model as its original.
+
+    Ends with 0 if they are equal, 1 if they differ, 2 for wrong usage, 3 if one cannot be read,
+    4 if it could not be decided.
+
+    Args:
+        original: A saved Keras model.
+        artefact: What it became: the folder that convert wrote.
+        era: The Keras whose meaning the model has, where the file says it wrongly.
+        exit_zero: End with 0 also if the models differ or it could not be decided.
+        format: How the result is printed.
+    """
+    from converter.report.text import show_verdict
+    from converter.verify import verify as decide
+
+    with progress(f"verifying {artefact}"):
+        verdict = decide(original, artefact, era=era_of(era))
+    show(format, lambda console: show_verdict(console, verdict), verdict.as_dict)
+    return 0 if exit_zero else verdict.status.exit_code
+
+
+def era_of(name: EraName | None) -> Era | None:
+    """`keras-2` as Era.KERAS_2."""
+    from converter.description import Era
+
+    return None if name is None else Era[name.replace("-", "_").upper()]
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "convert": convert,
+    "inspect": inspect,
+    "verify": verify,
+}
+
+
+def options_of(command: Callable[..., int]) -> frozenset[str]:
+    """The options of a command as they are typed, without their dashes in front."""
+    return frozenset(name.replace("_", "-") for name in command.__kwdefaults__ or ())
+
+
+def make_app() -> App:
+    """The command line."""
+    from converter.report.help import HelpText
+
+    app = App(
+        name="ifco",
+        help="Open any saved Keras model with recurrent layers, turn it into PyTorch, "
+        "and prove that it is the same model.",
+        help_epilogue="Every option can also stand in [tool.ifco] of pyproject.toml.",
+        version=__version__,
+        config=Configuration({name: options_of(command) for name, command in COMMANDS.items()}),
+        help_formatter=HelpText(),
+        group_parameters="Options",
+    )
+    for name, command in COMMANDS.items():
+        app.command(command, name=name)
+    return app
+
+
+def show(format: Format, text: Callable[[Console], None], as_dict: Callable[[], Any]) -> None:
+    """Print a result on stdout: as JSON, or as the text that is a view of it.
+
+    Raises:
+        OutputError: stdout cannot be written.
+    """
+    from converter.report.console import console_on
+    from converter.report.json import as_json
+
+    try:
+        if format == "json":
+            sys.stdout.write(as_json(as_dict()) + "\n")
+        else:
+            text(console_on(sys.stdout))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        forget_stdout()
+        raise OutputError(
+            "the result cannot be printed",
+            context=f"stdout: {error.strerror}",
+            hint="free some space, or send stdout elsewhere",
+            code="stdout",
+        ) from error
+
+
+def forget_stdout() -> None:
+    """Let what Python still holds for stdout go nowhere: it is written once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show_error(error: ConverterError, tokens: Sequence[str]) -> int:
+    """Print an error on stderr, and on stdout as JSON where that was asked for."""
+    from converter.report.console import console_on
+    from converter.report.text import show_error as show_text
+
+    if wants_json(tokens):
+        from converter.report.json import as_json, error_as_dict
+
+        sys.stdout.write(as_json(error_as_dict(error)) + "\n")
+    show_text(console_on(sys.stderr), error)
+    return error.exit_code
+
+
+def wants_json(tokens: Sequence[str]) -> bool:
+    """Whether JSON was asked for, however wrong the rest of the command line is."""
+    return "--format=json" in tokens or ("--format", "json") in pairwise(tokens)
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[None]:
+    """Say on stderr what is being done, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from converter.report.console import console_on
+    from converter.report.words import printable
+
+    with console_on(sys.stderr).status(printable(doing)):
+        yield
+
+
+def run(tokens: Sequence[str]) -> int:
+    """One command line, as typed; gives the exit code. Errors are printed, never raised."""
+    try:
+        code = make_app()(
+            tokens, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        return show_error(usage_error(error, tokens), tokens)
+    except ConverterError as error:
+        return show_error(error, tokens)
+    return code or 0
+
+
+def usage_error(error: CycloptsError, tokens: Sequence[str]) -> UsageError:
+    """What is wrong with a command line, in four parts."""
+    typed = shlex.join(["ifco", *tokens])
+    command = next((token for token in tokens if token in COMMANDS), "")
+    return UsageError(
+        str(error).strip(),
+        context=typed,
+        hint=f"ifco {command} --help".replace("  ", " "),
+        code="usage",
+    )
+
+
+def internal_error(error: Exception) -> ConverterError:
+    """What nobody foresaw, in four parts."""
+    return ConverterError(
+        "ifco has a mistake: this should not have happened",
+        context=f"{type(error).__name__}: {error}",
+        hint="report it with the lines above and the model's config",
+        code="internal",
+    )
+
+
+def main() -> int:
+    """The entry point: run what was typed, and end as a command should.
+
+    A reader that goes away and Ctrl-C end it quietly. An error that nobody foresaw is shown whole,
+    and its exit code is not the one that means "differs".
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        forget_stdout()
+        return BROKEN_PIPE
+    except Exception as error:
+        traceback.print_exc()
+        return show_error(internal_error(error), sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
