@@ -17,6 +17,12 @@ from converter.report.numbers import show_numbers
 from converter.report.recurrent import ArrayRow, DirectionRow, Side
 from converter.report.words import printable, shape_words
 
+INDENT = 2
+
+LONGEST_WORD = 30
+SHORTEST_NAME = 10
+"""In the table of layers, words are not broken up to here, and names get at least this."""
+
 ROLES = {
     "kernel": "weights of x",
     "recurrent_kernel": "weights of h",
@@ -30,7 +36,7 @@ def show_inspection(console: Console, found: Inspection) -> None:
     show(console, Text(printable(found.path or found.name), style="bold"))
     show(console, _header(found), indent=2)
     show(console, "")
-    show(console, _layers(found), indent=2)
+    show(console, _layers(found, console), indent=INDENT)
     explained: set[str] = set()
     for _, group in groupby(found.recurrent, key=lambda row: row.layer):
         rows = list(group)
@@ -63,7 +69,7 @@ def _header(found: Inspection) -> Table:
     return table
 
 
-def _layers(found: Inspection) -> Table:
+def _layers(found: Inspection, console: Console) -> Table:
     table = columns("layer", "what it is", "output", "Keras", "PyTorch", right=(3, 4))
     for row in found.layers:
         table.add_row(
@@ -75,7 +81,22 @@ def _layers(found: Inspection) -> Table:
         )
     total = f"{found.keras_parameters:,}", f"{found.torch_parameters:,}"
     table.add_row("parameters", "", "", *total, style="bold")
+    _share(table, found, console.width - INDENT)
     return table
+
+
+def _share(table: Table, found: Inspection, width: int) -> None:
+    """Where the table is too wide: shapes and numbers stay whole, then words, then names."""
+    name, what, *whole = table.columns
+    words = (word for row in found.layers for word in printable(row.what).split())
+    longest = min(max(map(len, words), default=0), LONGEST_WORD)
+    wide = sum(max(len(str(cell)) for cell in (one.header, *one.cells)) + 2 for one in whole)
+    room = width - wide - 2 - longest
+    if room < SHORTEST_NAME:
+        return
+    name.max_width, what.min_width = room, longest
+    for column in whole:
+        column.no_wrap = True
 
 
 def _section(console: Console, rows: list[DirectionRow], *, explain: bool) -> None:

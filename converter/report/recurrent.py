@@ -12,7 +12,7 @@ from typing import Any
 from converter.activations import SIGMOID, TANH, Activation
 from converter.description import Direction, Gate, Layer, Recurrent, TimeDistributed
 from converter.gates import GATES, Array, Cell, layout
-from converter.report.words import KERAS_CLASSES
+from converter.report.words import KERAS_CLASSES, activation_words
 
 SMALL = 6
 """Up to so many units and features the numbers are shown without being asked for."""
@@ -155,8 +155,8 @@ def directions_of(layer: Layer, values: bool | None) -> Iterator[DirectionRow]:
             cell=direction.cell.value,
             features=direction.inputs,
             units=direction.units,
-            activation=str(direction.activation),
-            recurrent_activation=str(direction.recurrent_activation),
+            activation=activation_words(direction.activation),
+            recurrent_activation=activation_words(direction.recurrent_activation),
             keras=keras,
             torch=torch,
             gates=_gates(direction, values if values is not None else small),
@@ -303,7 +303,7 @@ def _gates(direction: Direction, values: bool) -> tuple[GateRow, ...]:
                 gate=gate,
                 torch_gate=letters.get(gate, gate),
                 meaning=MEANINGS[cell][gate],
-                activation=str(
+                activation=activation_words(
                     direction.activation if candidate else direction.recurrent_activation
                 ),
                 columns=block(keras, gate),

@@ -7,7 +7,6 @@ from functools import singledispatch
 from converter.activations import LINEAR, Activation
 from converter.description import (
     Activate,
-    BatchNormalization,
     Combine,
     Concatenate,
     Convolution,
@@ -18,7 +17,6 @@ from converter.description import (
     Flatten,
     GlobalPooling,
     Layer,
-    LayerNormalization,
     Padding,
     Permute,
     Pooling,
@@ -75,8 +73,20 @@ def _call(kind: str, *arguments: object) -> str:
     return f"{kind}({', '.join(str(one) for one in arguments if one != '')})"
 
 
+def activation_words(activation: Activation) -> str:
+    """An activation with those parameters that are not Keras 3's defaults.
+
+    >>> activation_words(Activation.of("softmax"))
+    'softmax'
+    >>> activation_words(Activation.of("hard_sigmoid", alpha=0.2))
+    'hard_sigmoid(alpha=0.2, beta=0.5)'
+    """
+    plain = activation == Activation.of(activation.kind)
+    return activation.kind if plain else str(activation)
+
+
 def _activation(activation: Activation) -> str:
-    return "" if activation == LINEAR else str(activation)
+    return "" if activation == LINEAR else activation_words(activation)
 
 
 def _sizes(sizes: tuple[int, ...]) -> str:
@@ -124,7 +134,7 @@ def _(layer: Embedding) -> str:
 
 @_what.register
 def _(layer: Activate) -> str:
-    return _call("Activation", layer.activation)
+    return _call("Activation", activation_words(layer.activation))
 
 
 @_what.register
@@ -163,17 +173,6 @@ def _(layer: Pooling) -> str:
 @_what.register
 def _(layer: GlobalPooling) -> str:
     return f"Global{layer.pool.value.title()}Pooling{layer.rank}D"
-
-
-@_what.register
-def _(layer: BatchNormalization) -> str:
-    return _call("BatchNormalization", f"axis={layer.axis}")
-
-
-@_what.register
-def _(layer: LayerNormalization) -> str:
-    axes = layer.axes[0] if len(layer.axes) == 1 else layer.axes
-    return _call("LayerNormalization", f"axis={axes}")
 
 
 @_what.register

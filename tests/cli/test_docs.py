@@ -1,0 +1,94 @@
+"""The commands and examples of the pages give what the pages say."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from converter.report.inspection import inspect
+from tests.cli.command import Command
+from tests.report.models import question
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+def blocks(page: str, kind: str) -> list[str]:
+    """The fenced blocks of one kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=[path.name for path in PAGES])
+def test_a_command_prints_what_the_page_says(
+    path: Path, ifco: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    for block in blocks(path.read_text(), "console"):
+        typed, _, expected = block.removeprefix("$ ifco ").partition("\n")
+        assert ifco(typed).out == expected
+
+
+def failures(page: str) -> int:
+    """How many examples of a page give something else; the page is one session."""
+    session = "\n".join(blocks(page, "pycon"))
+    test = doctest.DocTestParser().get_doctest(session, {}, "page", None, None)
+    return doctest.DocTestRunner(verbose=False).run(test).failed
+
+
+@pytest.mark.parametrize("path", PAGES, ids=[path.name for path in PAGES])
+def test_an_example_gives_what_the_page_says(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert failures(path.read_text()) == 0
+
+
+def test_an_example_that_gives_something_else_is_noticed() -> None:
+    assert failures("```pycon\n>>> 1 + 1\n3\n```\n") == 1
+
+
+def table(page: str) -> dict[int, tuple[list[int], list[int]]]:
+    """By features: the sums of Keras and of PyTorch, each with its total last."""
+    rows = re.findall(r"^\| (\d) features? \| (.*?) \| (.*?) \|$", page, flags=re.MULTILINE)
+    return {int(features): (numbers(keras), numbers(torch)) for features, keras, torch in rows}
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)]
+
+
+def test_the_table_of_the_question_is_what_inspect_finds() -> None:
+    found = table((ROOT / "docs/question.md").read_text())
+    assert list(found) == [1, 2, 3]
+    for features, sums in found.items():
+        (row,) = inspect(question(features)).recurrent
+        for said, side in zip(sums, (row.keras, row.torch), strict=True):
+            assert said == [*(term.size for term in side.terms), side.parameters]
+
+
+@pytest.mark.slow
+def test_keras_makes_the_file_of_the_question(
+    tmp_path: Path, ifco: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keras")
+    page = (ROOT / "docs/question.md").read_text()
+    (recipe,) = blocks(page, "python")
+    done = subprocess.run(
+        [sys.executable, "-c", recipe],
+        cwd=tmp_path,
+        env=os.environ | {"KERAS_BACKEND": "torch"},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout == "16\n"
+    # The hash differs: an archive holds the time at which it was made.
+    made = ifco("inspect question.keras").out
+    monkeypatch.chdir(ROOT)
+    kept = ifco("inspect docs/question.keras").out
+    assert re.sub(r"sha256 .*|^docs/", "", made) == re.sub(r"sha256 .*|^docs/", "", kept)
