@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.text import Text
 
-from converter.report.console import columns, gate_text, show, width_of
+from converter.report.console import gate_text, width_of
 from converter.report.equations import gate_name
 from converter.report.recurrent import DirectionRow, GateNumbers
 
@@ -33,19 +34,25 @@ def show_numbers(console: Console, row: DirectionRow) -> None:
         [name] if row.units == 1 else [f"{name}[{unit}]" for unit in range(row.units)]
         for name in names
     ]
-    cell = max(len(text) for line in lines for one in line.cells for text in one)
-    cell = max(cell, *(len(head) for one in heads for head in one)) + GAP
-    labels = INDENT + max(len(line.array) for line in lines) + max(len(line.row) for line in lines)
-    room = max(1, (width_of(console) - labels - 2 * GAP) // cell)
+    texts = [head for one in heads for head in one]
+    texts += [text for line in lines for one in line.cells for text in one]
+    cell = max(map(len, texts)) + GAP
     title = f"numbers, {row.direction}" if row.direction else "numbers"
+    first = max(len(title), *(len(line.array) for line in lines)) + GAP
+    second = max(len(line.row) for line in lines)
+    room = max(1, (width_of(console) - INDENT - first - second) // cell)
     for index, part in enumerate(_parts(len(heads), row.units, room)):
         if index:
-            show(console, "")
-        wanted = [gate_text(heads[gate][unit], gate) for gate, unit in part]
-        table = columns(title, "", *wanted, right=tuple(range(2, 2 + len(part))))
+            console.print()
+        head = Text(" " * INDENT).append(f"{title:<{first + second}}", style="bold")
+        for gate, unit in part:
+            head.append(gate_text(f"{heads[gate][unit]:>{cell}}", gate))
+        console.print(head, soft_wrap=True)
+        # There may be a million of them, so they are written as they are.
         for line in lines:
-            table.add_row(line.array, line.row, *(line.cells[gate][unit] for gate, unit in part))
-        show(console, table, indent=INDENT)
+            label = f"{'':{INDENT}}{line.array:<{first}}{line.row:<{second}}"
+            cells = "".join(f"{line.cells[gate][unit]:>{cell}}" for gate, unit in part)
+            console.out(label + cells, highlight=False)
 
 
 def _parts(gates: int, units: int, room: int) -> Iterator[list[tuple[int, int]]]:

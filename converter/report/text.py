@@ -139,9 +139,9 @@ def _numbers(verdict: Verdict) -> Iterator[tuple[str, str]]:
     """What was compared, and how near it came to its tolerance."""
     worst = _against(verdict) or verdict.worst
     if worst is not None:
-        where = f" at {worst.where}" if worst.where else ""
-        yield "largest error", f"{worst.error:.3g} in {_place(worst)}{where}"
-        yield "", f"{worst.units:.3g} units in the last place, {_part(worst)}"
+        yield "largest error", f"{worst.error:.3g}, {_part(worst)}"
+        yield "", f"{worst.units:.3g} units in the last place"
+        yield "where", _place(worst) + (f", at {worst.where}" if worst.where else "")
         outputs = len({one.output for one in verdict.comparisons})
         cases = len({one.case for one in verdict.comparisons})
         yield "compared", f"{_count(outputs, 'output')} of {_count(cases, 'case')}"

@@ -91,8 +91,9 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
         "\n"
         "equal: model.keras and out/model.py\n"
         "  every output of every case is as near to float64 as float32 rounding explains\n"
-        "  largest error  2.38e-07 in output 'y', case batch=3 time=7 normal at (2, 0)\n"
-        "                 2.5 units in the last place, 0.125 of the tolerance 1.9e-06\n"
+        "  largest error  2.38e-07, 0.125 of the tolerance 1.9e-06\n"
+        "                 2.5 units in the last place\n"
+        "  where          output 'y', case batch=3 time=7 normal, at (2, 0)\n"
         "  compared       1 output of 2 cases\n"
         "  arrays         all 3 bit for bit\n"
     )

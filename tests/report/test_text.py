@@ -40,8 +40,9 @@ def test_equal() -> None:
     assert text(EQUAL) == (
         "equal: model.keras and out/model.py\n"
         "  every output of every case is as near to float64 as float32 rounding explains\n"
-        "  largest error  2.38e-07 in output 'y', case batch=3 time=7 normal at (2, 0)\n"
-        "                 2.5 units in the last place, 0.125 of the tolerance 1.9e-06\n"
+        "  largest error  2.38e-07, 0.125 of the tolerance 1.9e-06\n"
+        "                 2.5 units in the last place\n"
+        "  where          output 'y', case batch=3 time=7 normal, at (2, 0)\n"
         "  compared       1 output of 2 cases\n"
         "  arrays         all 3 bit for bit\n"
     )
@@ -55,8 +56,9 @@ def test_differs() -> None:
         "differs: model.keras and out/model.py, output 'y', case batch=1 time=1 zeros\n"
         "  found: 0.51 away from the judge\n"
         "  help:  look at layer 'lstm_1': it is the first that differs\n"
-        "  largest error  0.51 in output 'y', case batch=1 time=1 zeros at (2, 0)\n"
-        "                 2.5 units in the last place, 2.68e+05 of the tolerance 1.9e-06\n"
+        "  largest error  0.51, 2.68e+05 of the tolerance 1.9e-06\n"
+        "                 2.5 units in the last place\n"
+        "  where          output 'y', case batch=1 time=1 zeros, at (2, 0)\n"
         "  compared       1 output of 2 cases\n"
         "  arrays         all 3 bit for bit\n"
     )
@@ -74,8 +76,9 @@ def test_arrays_that_differ_are_named() -> None:
         "differs: model.keras and out/model.py\n"
         "  found: 1 of 3 arrays of the source are not in it bit for bit\n"
         "  help:  --format json has every comparison\n"
-        "  largest error  2.38e-07 in output 'y', case batch=3 time=7 normal at (2, 0)\n"
-        "                 2.5 units in the last place, 0.125 of the tolerance 1.9e-06\n"
+        "  largest error  2.38e-07, 0.125 of the tolerance 1.9e-06\n"
+        "                 2.5 units in the last place\n"
+        "  where          output 'y', case batch=3 time=7 normal, at (2, 0)\n"
         "  compared       1 output of 1 case\n"
         "  arrays         not bit for bit: layers/lstm/cell/vars/0\n"
     )
