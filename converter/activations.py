@@ -91,10 +91,7 @@ def _relu(x: Array, negative_slope: float, max_value: float | None, threshold: f
 
 
 def _torch_relu(negative_slope: float, max_value: float | None, threshold: float) -> str:
-    if threshold:
-        above = f"{{x}} * ({{x}} > {threshold!r})"
-    else:
-        above = "torch.relu({x})"
+    above = f"{{x}} * ({{x}} > {threshold!r})" if threshold else "torch.relu({x})"
     if max_value is not None:
         top = f".clamp(0, {max_value!r})"
         above = f"({above}){top}" if threshold else above + top
@@ -145,12 +142,13 @@ def _sparsemax(x: Array, axis: int) -> Array:
     ordered = -np.sort(-x, axis)
     shape = [1] * x.ndim
     shape[axis] = -1
-    k = np.arange(1, x.shape[axis] + 1).reshape(shape)
+    k = np.arange(1, x.shape[axis] + 1, dtype=x.dtype).reshape(shape)
     sums = np.cumsum(ordered, axis)
     support = ordered - (sums - 1) / k > 0
     total: Array = np.where(support, sums, 0).sum(axis, keepdims=True)
-    tau: Array = (total - 1) / support.sum(axis, keepdims=True)
-    return np.maximum(x - tau, 0)
+    tau: Array = (total - 1) / support.sum(axis, keepdims=True, dtype=x.dtype)
+    result: Array = np.maximum(x - tau, 0)
+    return result
 
 
 def _glu(x: Array, axis: int) -> Array:
