@@ -1,0 +1,145 @@
+"""The NumPy float64 meaning of every layer: who is right when two frameworks differ.
+
+>>> import numpy as np
+>>> from converter.activations import TANH
+>>> from converter.description import Activate, Call, Model, Value
+>>> x, y = Value("x", (None, 2)), Value("y", (None, 2))
+>>> call = Call(Activate(name="y", activation=TANH), (x,), (y,))
+>>> judge(Model(name="m", inputs=(x,), calls=(call,), outputs=(y,)), np.zeros((1, 2)))
+array([[0., 0.]])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from converter.description import Call, Layer, Model, Shape, ShapeMismatchError, Value, Weight
+from converter.errors import UsageError
+from converter.gates import Array
+from converter.judge import (  # noqa: F401  each registers its family
+    convolution,
+    core,
+    merging,
+    normalization,
+    pooling,
+    recurrent,
+    shaping,
+)
+from converter.judge.meaning import MEANINGS, Meaning
+
+__all__ = ["MEANINGS", "Judge", "Meaning", "judge", "run"]
+
+
+class Judge:
+    """A model with its weights in memory, to be run as often as wanted.
+
+    Attributes:
+        model: The same model; its weights are arrays of `dtype`.
+        dtype: In which everything but integers is computed.
+    """
+
+    def __init__(self, model: Model, dtype: DTypeLike = np.float64) -> None:
+        self.dtype = np.dtype(dtype)
+        self.model = model.map_weights(self._in_memory)
+
+    def _in_memory(self, layer: Layer, name: str, weight: Weight) -> Weight:
+        array = weight.read().astype(self.dtype)  # a copy: the source may change
+        return Weight.of(array, f"{layer.name}.{name}")
+
+    def run(self, inputs: Sequence[ArrayLike]) -> dict[str, Array]:
+        """Every value of the model by its name, its inputs included.
+
+        Raises:
+            UsageError: The inputs do not fit the model, or an index is outside its table.
+            UnsupportedError: The judge does not know a layer, or what it asks for.
+        """
+        given = [np.asarray(array) for array in inputs]
+        _check(self.model, given)
+        values = {
+            value.name: self._as_declared(array, value)
+            for value, array in zip(self.model.inputs, given, strict=True)
+        }
+        with np.errstate(all="ignore"):  # an overflow is an infinity, as in every framework
+            for call in self.model.calls:
+                values |= self._called(call, [values[value.name] for value in call.inputs])
+        return values
+
+    def _as_declared(self, array: Array, value: Value) -> Array:
+        """An input as Keras takes it: of integers where the model declares them."""
+        if not value.dtype.startswith(("int", "uint", "bool")):
+            return array.astype(self.dtype, copy=False)
+        return array if _is_whole(array) else array.astype(value.dtype)
+
+    def _called(self, call: Call, arrays: Sequence[Array]) -> dict[str, Array]:
+        """The outputs of one call by their names."""
+        layer = call.layer
+        try:
+            layer.output_shapes(tuple(array.shape for array in arrays))
+        except ShapeMismatchError as error:
+            raise UsageError(
+                f"layer '{layer.name}' cannot take what these inputs become",
+                context=str(error),
+                hint="give inputs of a length that every layer can take",
+                code="layer-input",
+            ) from error
+        outputs = MEANINGS[layer](layer, *arrays)
+        return {
+            value.name: array if _is_whole(array) else array.astype(self.dtype, copy=False)
+            for value, array in zip(call.outputs, outputs, strict=True)
+        }
+
+
+def run(
+    model: Model, inputs: Sequence[ArrayLike], dtype: DTypeLike = np.float64
+) -> dict[str, Array]:
+    """Every value of the model by its name; each weight is read once. See `Judge.run`."""
+    return Judge(model, dtype).run(inputs)
+
+
+def judge(model: Model, *arrays: ArrayLike) -> Array | tuple[Array, ...]:
+    """What the model means for these inputs: an array, or a tuple of them for several outputs.
+
+    Raises:
+        UsageError: The inputs do not fit the model, or an index is outside its table.
+        UnsupportedError: The judge does not know a layer, or what it asks for.
+    """
+    values = run(model, arrays)
+    outputs = tuple(values[value.name] for value in model.outputs)
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _check(model: Model, arrays: Sequence[Array]) -> None:
+    """Refuse what is not one array for each input, of its shape."""
+    expected = ", ".join(f"{value.name} {_shown(value.shape)}" for value in model.inputs)
+    hint = f"give one array for each input, in this order: {expected}"
+    if len(arrays) != len(model.inputs):
+        raise UsageError(
+            f"model '{model.name}' got a wrong number of inputs",
+            context=f"{len(arrays)}; expected {len(model.inputs)}",
+            hint=hint,
+            code="input-count",
+        )
+    for value, array in zip(model.inputs, arrays, strict=True):
+        if len(array.shape) != len(value.shape) or any(
+            size not in (None, found) for size, found in zip(value.shape, array.shape, strict=True)
+        ):
+            raise UsageError(
+                f"input '{value.name}' of model '{model.name}' has a wrong shape",
+                context=f"{array.shape}; expected {_shown(value.shape)}",
+                hint=hint,
+                code="input-shape",
+            )
+
+
+def _is_whole(array: Array) -> bool:
+    """Whether it holds integers or booleans."""
+    return array.dtype.kind in "biu"
+
+
+def _shown(shape: Shape) -> str:
+    """(None, 3) as a person reads it: (any, 3)."""
+    sizes = ", ".join("any" if size is None else str(size) for size in shape)
+    return f"({sizes},)" if len(shape) == 1 else f"({sizes})"

@@ -1,0 +1,58 @@
+"""Layers that make one tensor of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from math import prod
+
+import numpy as np
+
+from converter.description import Combination, Combine, Concatenate, Dot
+from converter.gates import Array
+from converter.judge.meaning import MEANINGS
+
+OPERATIONS: Mapping[Combination, Callable[[Array, Array], Array]] = {
+    Combination.ADD: np.add,
+    Combination.SUBTRACT: np.subtract,
+    Combination.MULTIPLY: np.multiply,
+    Combination.AVERAGE: np.add,
+    Combination.MAXIMUM: np.maximum,
+    Combination.MINIMUM: np.minimum,
+}
+
+LONGEST = 1e7
+"""keras/src/ops/nn.py, normalize: 1 / norm is at most 1 / keras.config.epsilon()."""
+
+
+@MEANINGS.register(Combine)
+def _(layer: Combine, *inputs: Array) -> tuple[Array, ...]:
+    rank = max(x.ndim for x in inputs)
+    aligned = [x.reshape(x.shape[0], *(1,) * (rank - x.ndim), *x.shape[1:]) for x in inputs]
+    combined = reduce(OPERATIONS[layer.combination], aligned)
+    if layer.combination is Combination.AVERAGE:
+        combined = combined / len(inputs)
+    return (combined,)
+
+
+@MEANINGS.register(Concatenate)
+def _(layer: Concatenate, *inputs: Array) -> tuple[Array, ...]:
+    return (np.concatenate(inputs, layer.axis),)
+
+
+@MEANINGS.register(Dot)
+def _(layer: Dot, a: Array, b: Array) -> tuple[Array, ...]:
+    if layer.normalize:
+        a, b = (_unit(x, axis) for x, axis in zip((a, b), layer.axes, strict=True))
+    a, b = np.moveaxis(a, layer.axes[0], -1), np.moveaxis(b, layer.axes[1], 1)
+    batch, *rest_of_a, length = a.shape
+    rest_of_b = b.shape[2:]
+    product = a.reshape(batch, prod(rest_of_a), length) @ b.reshape(batch, length, prod(rest_of_b))
+    return (product.reshape(batch, *(*rest_of_a, *rest_of_b) or (1,)),)
+
+
+def _unit(x: Array, axis: int) -> Array:
+    """`x` divided by its L2 norm along `axis`."""
+    squares: Array = np.square(x).sum(axis, keepdims=True)
+    with np.errstate(divide="ignore"):  # zeros have no direction: `LONGEST` is taken
+        return x * np.minimum(1 / np.sqrt(squares), LONGEST)

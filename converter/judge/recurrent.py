@@ -1,0 +1,163 @@
+"""LSTM, GRU and SimpleRNN, in one direction or two.
+
+The equations are those of keras/src/layers/rnn/lstm.py, gru.py and simple_rnn.py; what happens
+around them is rnn.py's and bidirectional.py's. The product of the input is computed for all steps
+at once.
+
+Shape letters: B batch, T time, I input features, H units, G gates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from converter.activations import Activation
+from converter.description import Direction, Merge, Recurrent
+from converter.errors import UnsupportedError
+from converter.gates import GATES, STATES, Array, Cell
+from converter.judge.meaning import MEANINGS
+
+States = tuple[Array, ...]
+"""h, and c for LSTM, each (B, H)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What every step of one direction uses.
+
+    Attributes:
+        kernel: The recurrent kernel, (G, H, H).
+        bias: Added to the state's product, (G, H).
+        activation: Of the candidate, and of the cell state in LSTM.
+        gate: The activation of the other gates.
+    """
+
+    kernel: Array
+    bias: Array
+    activation: Activation
+    gate: Activation
+
+    def product(self, h: Array, gates: slice) -> Array:
+        """R h + b for some gates, those first: (gates, B, H)."""
+        kernel = self.kernel[gates]
+        stacked = h @ kernel.reshape(-1, h.shape[1]).T
+        by_gate = stacked.reshape(len(h), *kernel.shape[:2]) + self.bias[gates]
+        return by_gate.swapaxes(0, 1)
+
+
+ALL = slice(None)
+
+
+def _lstm(step: _Step, x: Array, states: States) -> States:
+    h, c = states
+    product = x + step.product(h, ALL)
+    i, f, o = step.gate(product[[0, 1, 3]])
+    c = f * c + i * step.activation(product[2])
+    return o * step.activation(c), c
+
+
+def _gru(step: _Step, x: Array, states: States) -> States:
+    (h,) = states
+    product = step.product(h, ALL)
+    z, r = step.gate(x[:2] + product[:2])
+    return (z * h + (1 - z) * step.activation(x[2] + r * product[2]),)
+
+
+def _gru_reset_before(step: _Step, x: Array, states: States) -> States:
+    (h,) = states
+    z, r = step.gate(x[:2] + step.product(h, slice(2)))
+    (product,) = step.product(r * h, slice(2, 3))
+    return (z * h + (1 - z) * step.activation(x[2] + product),)
+
+
+def _rnn(step: _Step, x: Array, states: States) -> States:
+    (h,) = states
+    (product,) = x + step.product(h, ALL)
+    return (step.activation(product),)
+
+
+STEPS: Mapping[Cell, Callable[[_Step, Array, States], States]] = {
+    Cell.LSTM: _lstm,
+    Cell.GRU: _gru,
+    Cell.GRU_RESET_BEFORE: _gru_reset_before,
+    Cell.RNN: _rnn,
+}
+"""The next states, from W x + b of one step, (G, B, H) in the order of `GATES`, and the states."""
+
+
+def _sequence(direction: Direction, x: Array, states: States) -> tuple[Array, States]:
+    """Every output, (T, B, H) in the order of reading, and the last states.
+
+    Args:
+        direction: Its weights are used.
+        x: (T, B, I).
+        states: The initial ones; none means zeros.
+    """
+    time, batch, inputs = x.shape
+    kernel, gates, units = direction.kernel.read(), len(GATES[direction.cell]), direction.units
+    both = np.zeros((2, gates, units), kernel.dtype)
+    if direction.bias is not None:
+        given = direction.bias.read()
+        both[: len(given)] = given
+    if direction.go_backwards:
+        x = x[::-1]
+    products = x.reshape(-1, inputs) @ kernel.reshape(-1, inputs).T
+    products = (products.reshape(time, batch, gates, units) + both[0]).swapaxes(1, 2)
+    step = _Step(
+        direction.recurrent_kernel.read(),
+        both[1],
+        direction.activation,
+        direction.recurrent_activation,
+    )
+    states = states or (np.zeros((batch, units), products.dtype),) * STATES[direction.cell]
+    outputs = np.empty((time, batch, units), products.dtype)
+    advance = STEPS[direction.cell]
+    for t in range(time):
+        states = advance(step, products[t], states)
+        outputs[t] = states[0]
+    return outputs, states
+
+
+def _merged(merge: Merge | None, forward: Array, backward: Array) -> tuple[Array, ...]:
+    match merge:
+        case Merge.CONCAT:
+            return (np.concatenate([forward, backward], axis=-1),)
+        case Merge.SUM:
+            return (forward + backward,)
+        case Merge.MULTIPLY:
+            return (forward * backward,)
+        case Merge.AVERAGE:
+            return ((forward + backward) / 2,)
+        case _:
+            return forward, backward
+
+
+@MEANINGS.register(Recurrent)
+def _(layer: Recurrent, x: Array, *initial: Array) -> tuple[Array, ...]:
+    if layer.stateful:
+        raise UnsupportedError(
+            f"layer '{layer.name}' keeps its states from one call to the next",
+            context="stateful=True; the judge computes each call from its inputs alone",
+            hint="make the states inputs and outputs: initial_state and return_state=True",
+            code="stateful",
+        )
+    if not layer.time_major:
+        x = x.swapaxes(0, 1)
+    returned: list[Array] = []
+    last: list[Array] = []
+    for direction in layer.directions:
+        count = STATES[direction.cell]
+        outputs, states = _sequence(direction, x, initial[:count])
+        initial = initial[count:]
+        last.extend(states)
+        if not layer.return_sequences:
+            returned.append(states[0])
+            continue
+        if direction is layer.backward:  # bidirectional.py flips it, whichever way it was read
+            outputs = outputs[::-1]
+        returned.append(outputs if layer.time_major else outputs.swapaxes(0, 1))
+    merged = _merged(layer.merge, *returned) if len(returned) == 2 else (returned[0],)
+    return (*merged, *last) if layer.return_state else merged
