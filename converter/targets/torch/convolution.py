@@ -22,7 +22,9 @@ def _(layer: Convolution, source: Source) -> None:
     strided = set(layer.strides) != {1}
     if strided:
         given.append(f"stride={sizes_text(layer.strides)}")
-    if layer.padding is Padding.SAME and not strided:
+    zeros = [d * (size - 1) for d, size in zip(layer.dilation, layer.size, strict=True)]
+    even = not any(count % 2 for count in zeros)  # otherwise PyTorch copies, and warns
+    if layer.padding is Padding.SAME and not strided and even:
         given.append('padding="same"')
     if set(layer.dilation) != {1}:
         given.append(f"dilation={sizes_text(layer.dilation)}")
@@ -41,6 +43,9 @@ def _(layer: Convolution, source: Source) -> None:
     if layer.padding is Padding.CAUSAL:
         before = layer.dilation[0] * (layer.size[0] - 1)
         text = f"F.pad({text}, ({before}, 0))"
+    elif layer.padding is Padding.SAME and not strided and not even:
+        sides = [side for count in reversed(zeros) for side in (count // 2, count - count // 2)]
+        text = f"F.pad({text}, {tuple(sides)})"
     elif layer.padding is Padding.SAME and strided:
         text = f"{source.copied('pad_same')}({text}, {layer.size}, {layer.strides}"
         dilated = f", dilations={layer.dilation}" if set(layer.dilation) != {1} else ""

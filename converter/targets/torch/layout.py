@@ -36,7 +36,13 @@ def _comment(text: str, indent: int) -> list[str]:
 def _split(text: str, indent: int, comma: str = "") -> list[str]:
     """`head(`, the arguments, `)tail`: on one line if they fit, else a line each."""
     margin = " " * indent
-    bracket = _outer_bracket(text)
+    values = arguments(text.removeprefix("return "))
+    if text.startswith("return ") and len(values) > 1:
+        lines = [f"{margin}return ("]
+        for value in values:
+            lines.extend(_argument(value, indent + 4))
+        return [*lines, f"{margin})"]
+    bracket = _first_bracket(text) if text.startswith("def ") else _outer_bracket(text)
     if bracket is None:
         return [f"{margin}{text}{comma}"]
     start, end = bracket
@@ -45,11 +51,25 @@ def _split(text: str, indent: int, comma: str = "") -> list[str]:
         return [margin + head, f"{margin}    {body}", margin + tail + comma]
     lines = [margin + head]
     for argument in arguments(body):
-        if len(margin) + 5 + len(argument) <= COLUMNS:
-            lines.append(f"{margin}    {argument},")
-        else:
-            lines.extend(_split(argument, indent + 4, ","))
+        lines.extend(_argument(argument, indent + 4))
     return [*lines, margin + tail + comma]
+
+
+def _argument(text: str, indent: int) -> list[str]:
+    """One argument and its comma, on a line or split in its turn."""
+    if indent + len(text) + 1 <= COLUMNS:
+        return [f"{' ' * indent}{text},"]
+    return _split(text, indent, ",")
+
+
+def _first_bracket(text: str) -> tuple[int, int]:
+    """Where the parameters of a `def` open and close."""
+    start, depth = text.index("("), 0
+    for k in range(start, len(text)):
+        depth += (text[k] in "([{") - (text[k] in ")]}")
+        if depth == 0:
+            return start, k
+    raise ValueError(text)
 
 
 def _outer_bracket(text: str) -> tuple[int, int] | None:

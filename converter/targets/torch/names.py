@@ -6,8 +6,10 @@ import keyword
 import re
 import unicodedata
 
-LONGEST = 40
-"""So that a line with one name in it fits into 88 columns."""
+LONGEST = 30
+"""Characters of an attribute, and"""
+LONGEST_VARIABLE = 20
+"""of a variable: so that `variable = self.attribute(variable)` fits into 88 columns."""
 
 # fmt: off
 MODULE_ATTRIBUTES = frozenset({
@@ -32,8 +34,10 @@ FILE_NAMES = frozenset(
 )
 
 
-def identifier(name: str, taken: frozenset[str] | set[str] = frozenset()) -> str:
-    """A Python identifier of at most `LONGEST` characters for any text, not in `taken`.
+def identifier(
+    name: str, taken: frozenset[str] | set[str] = frozenset(), longest: int = LONGEST
+) -> str:
+    """A Python identifier of at most `longest` characters for any text, not in `taken`.
 
     >>> identifier("my lstm-1"), identifier("class"), identifier("1st"), identifier("encoder/lstm")
     ('my_lstm_1', 'class_', 'layer_1st', 'encoder_lstm')
@@ -44,13 +48,13 @@ def identifier(name: str, taken: frozenset[str] | set[str] = frozenset()) -> str
     text = re.sub(r"\W", "_", plain, flags=re.ASCII).strip("_") or "layer"
     if text[0].isdigit():
         text = f"layer_{text}"
-    text = text[:LONGEST].rstrip("_")
+    text = text[:longest].rstrip("_")
     if keyword.iskeyword(text) or keyword.issoftkeyword(text):
         text = f"{text}_"
     unique, count = text, 1
     while unique in taken:
         count += 1
-        unique = f"{text[: LONGEST - 1 - len(str(count))]}_{count}"
+        unique = f"{text[: longest - 1 - len(str(count))]}_{count}"
     return unique
 
 

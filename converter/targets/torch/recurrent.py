@@ -123,7 +123,7 @@ def _statement(
     note = source.comment(whole)
     if not need_sequence:
         note = f"{names[0]} (2, batch, {one.direction.units})"
-    source.unpack(f"{sequence}, {shown}", f"{module}({text})", note)
+    source.say(f"{sequence}, {shown}", f"{module}({text})", note)
     return sequence, names
 
 
@@ -144,7 +144,7 @@ def _both(layer: Recurrent, source: Source, sequence: str, h: str) -> list[str]:
     if layer.merge is Merge.CONCAT:
         return [sequence]
     names = [source.variable(source.outputs[0], wish) for wish in ("ahead", "back")]
-    source.unpack(", ".join(names), f"{sequence}.chunk(2, -1)")
+    source.say(", ".join(names), f"{sequence}.chunk(2, -1)")
     return names
 
 

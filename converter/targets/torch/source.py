@@ -7,6 +7,7 @@ text is held, and stands inside the statement of the next layer, as one writes i
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,12 @@ from converter.description import Call, Layer, Model, Value, Weight
 from converter.description.model import Shape
 from converter.gates import AS_IS, Array, Form
 from converter.targets.torch.layout import COLUMNS, statement
-from converter.targets.torch.names import FILE_NAMES, MODULE_ATTRIBUTES, identifier
+from converter.targets.torch.names import (
+    FILE_NAMES,
+    LONGEST_VARIABLE,
+    MODULE_ATTRIBUTES,
+    identifier,
+)
 
 DEEPEST = 2
 """How many modules an expression may hold before it becomes a statement."""
@@ -243,11 +249,16 @@ class Source:
     def assign(self, value: Value, held: Held, note: str = "") -> None:
         """`variable = text  # shape`."""
         name = self.variable(value)
-        self.statements.append((name, held.text, note or self.comment(value, held)))
+        self.say(name, held.text, note or self.comment(value, held))
         self.held[value.name] = replace(held, text=name, modules=0, compound=False)
 
-    def unpack(self, target: str, text: str, comment: str = "") -> None:
-        """`target = text  # comment`, for a statement with several results."""
+    def say(self, target: str, text: str, comment: str = "") -> None:
+        """A statement `target = text  # comment`; in two where it is too long for one."""
+        if len(f"        {target} = {text}") > COLUMNS and target.isidentifier():
+            parts = _in_two(text)
+            if parts is not None and target not in self.reads(parts[1]):
+                self.say(target, parts[0])
+                text = parts[1].replace("{}", target)
         self.statements.append((target, text, comment))
 
     def variable(self, value: Value, wish: str = "") -> str:
@@ -260,8 +271,9 @@ class Source:
                 for name in self.reads(self.held[given.name].text):
                     if self._free(name):
                         return name
-            wish = value.name
-        name = identifier(wish, FILE_NAMES | {n for n in self.variables if not self._free(n)})
+            wish = self.call.layer.name if self.call else value.name
+        taken = FILE_NAMES | {name for name in self.variables if not self._free(name)}
+        name = identifier(wish, taken, LONGEST_VARIABLE)
         self.variables.add(name)
         return name
 
@@ -285,14 +297,14 @@ class Source:
         """The same as a variable, for a text that is needed twice."""
         value = self.outputs[0]
         name = self.variable(value)
-        self.statements.append((name, held.text, ""))
+        self.say(name, held.text)
         return replace(held, text=name, modules=0, compound=False)
 
     def steps(self, value: Value) -> str:
         """A variable with the number of steps of a value whose time axis is free."""
         name = self.variable(value, "steps")
         held = self.held[value.name]
-        self.unpack(name, f"{held.atom}.shape[1]")
+        self.say(name, f"{held.atom}.shape[1]")
         return name
 
     def function(self, activation: Activation) -> str:
@@ -312,6 +324,24 @@ class Source:
         if held is not None and held.channels_first:
             words = [words[0], words[-1], *words[1:-1]]
         return f"({', '.join(words)})"
+
+
+def _in_two(text: str) -> tuple[str, str] | None:
+    """What is computed first, and the rest with {} in its place; None for a single step."""
+    node = ast.parse(text, mode="eval").body
+    match node:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Call() | ast.BinOp() | ast.Subscript() as inner)
+        ):
+            pass
+        case ast.BinOp(left=inner) if not isinstance(inner, ast.Name):
+            pass
+        case _:
+            return None
+    start, end = inner.col_offset, inner.end_col_offset or 0
+    if text[:start] == "(" and text[end : end + 1] == ")":
+        return text[start:end], "{}" + text[end + 1 :]
+    return (text[start:end], "{}" + text[end:]) if not text[:start] else None
 
 
 def _moved(held: Held, rank: int, *, channels_first: bool) -> Held:

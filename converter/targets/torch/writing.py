@@ -20,7 +20,7 @@ from converter.targets.torch import (  # noqa: F401  each family registers its h
 )
 from converter.targets.torch.emit import emit
 from converter.targets.torch.layout import COLUMNS, statement
-from converter.targets.torch.names import FILE_NAMES, class_name, identifier
+from converter.targets.torch.names import FILE_NAMES, LONGEST_VARIABLE, class_name, identifier
 from converter.targets.torch.source import Held, Source, fill, shape_words
 
 LOAD = '''def load(path: str | Path | None = None) -> {name}:
@@ -29,6 +29,9 @@ LOAD = '''def load(path: str | Path | None = None) -> {name}:
     load_model(model, path or Path(__file__).with_name("model.safetensors"))
     return model.eval()
 '''
+
+MANY = 4
+"""Outputs that are not counted in the return type."""
 
 RESERVED = FILE_NAMES | {"Callable"}
 
@@ -44,7 +47,7 @@ def write_source(model: Model) -> Source:
     source.uses.update(value.name for value in model.outputs)
     names = ["x"] if len(model.inputs) == 1 and _is_automatic(model.inputs[0]) else []
     for value in model.inputs[len(names) :]:
-        names.append(identifier(value.name, RESERVED | set(names)))
+        names.append(identifier(value.name, RESERVED | set(names), LONGEST_VARIABLE))
     for value, name in zip(model.inputs, names, strict=True):
         source.held[value.name] = Held(name)
         source.variables.add(name)
@@ -129,6 +132,8 @@ def _class_text(source: Source, name: str) -> str:
     returned = _returned(source)
     results = len(source.model.outputs)
     kind = "Tensor" if results == 1 else f"tuple[{', '.join(['Tensor'] * results)}]"
+    if results > MANY:
+        kind = "tuple[Tensor, ...]"
     given = ", ".join(["self", *(f"{one}: Tensor" for one in source.parameters)])
     lines = [f"class {name}(nn.Module):", *_docstring(source), ""]
     lines += ["    def __init__(self) -> None:", "        super().__init__()", *source.modules, ""]
