@@ -24,16 +24,7 @@ from numpy.typing import ArrayLike
 
 from converter.arrays import as_array, require_shape, units_of
 from converter.errors import UnsupportedError, UsageError, WeightError
-from converter.gates import (
-    GATES,
-    Array,
-    Cell,
-    layout,
-    stack,
-    stack_bias,
-    unstack,
-    unstack_bias,
-)
+from converter.gates import GATES, Array, Cell, layout, stack, stack_bias, unstack, unstack_bias
 
 Placement = Literal["first", "second", "split"]
 """Where Keras's one bias goes: `bias_ih`, `bias_hh`, or half of it to each."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +14,7 @@ from converter.errors import FormatError, UnsupportedError
 from converter.verify.verdict import Status, Verdict
 from tests.cli.command import Command
 from tests.report.models import question
+from tests.report.terminal import Terminal
 from tests.report.test_inspection_text import QUESTION
 from tests.report.test_text import EQUAL
 
@@ -110,6 +112,17 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
             },
         )
     ]
+
+
+def test_a_terminal_sees_what_is_being_done(
+    ifco: Command, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    done = ifco("convert a.h5 --format json")
+    assert done.json["schema"] == 1
+    assert "converting a.h5" in terminal.getvalue()
 
 
 def test_convert_takes_what_is_typed(ifco: Command, library: Library) -> None:
