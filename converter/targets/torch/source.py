@@ -264,14 +264,17 @@ class Source:
     def variable(self, value: Value, wish: str = "") -> str:
         """The variable for a new value.
 
-        That of an input which nobody reads after this call, or one named for the layer.
+        That of a value which nobody reads after this call; x where nothing else is alive; or one
+        named for the layer. An argument of forward keeps its name to itself.
         """
         if not wish:
             for given in self.inputs:
                 for name in self.reads(self.held[given.name].text):
-                    if self._free(name):
+                    if self._free(name) and (name == "x" or name not in self.parameters):
                         return name
             wish = self.call.layer.name if self.call else value.name
+            if all(self._free(name) for name in self.variables):
+                wish = "x"
         taken = FILE_NAMES | {name for name in self.variables if not self._free(name)}
         name = identifier(wish, taken, LONGEST_VARIABLE)
         self.variables.add(name)

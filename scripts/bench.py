@@ -1,0 +1,131 @@
+"""Measure, side by side: `python -m scripts.bench convert [MODEL]`.
+
+convert: the whole process that turns a saved Keras model into something else: `ifco convert` to
+PyTorch without and with verification, Keras's own load, and `python -m tf2onnx.convert --keras`.
+They alternate, five rounds; wall time and peak memory, and the ratio to ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+EXAMPLE = Path("tests/data/examples/bidirectional.keras")
+
+LOAD = "import sys, keras; keras.saving.load_model(sys.argv[1])"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One process: wall time in seconds, peak memory in MB, and whether it did its work."""
+
+    seconds: float
+    memory: float
+    failure: str
+
+
+def measured(command: list[str], output: Path) -> Run:
+    """Run a command to its end."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    with output.open("wb") as log:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    lines = output.read_text(errors="replace").strip().splitlines()
+    failure = (lines[-1] if lines else "no output") if process.returncode else ""
+    return Run(seconds, usage.ru_maxrss / 1024, failure)
+
+
+def contenders(model: Path, peer: str) -> dict[str, Callable[[Path], list[str]]]:
+    """Each command, given a folder to write into."""
+    ifco = [sys.executable, "-m", "converter.cli", "convert", str(model), "--to", "pytorch"]
+    return {
+        "ifco convert --no-verify": lambda out: [*ifco, "--no-verify", "--out", str(out / "a")],
+        "ifco convert": lambda out: [*ifco, "--out", str(out / "b")],
+        "keras.saving.load_model": lambda _: [peer, "-c", LOAD, str(model)],
+        "tf2onnx.convert --keras": lambda out: [
+            peer, "-m", "tf2onnx.convert", "--keras", str(model), "--output", str(out / "m.onnx"),
+        ],
+    }  # fmt: skip
+
+
+def convert(model: Path, peer: str, rounds: int) -> None:
+    """Print the table, in Markdown."""
+    runs: dict[str, list[Run]] = {}
+    for _ in range(rounds):
+        for name, command in contenders(model, peer).items():
+            folder = Path(tempfile.mkdtemp())
+            runs.setdefault(name, []).append(measured(command(folder), folder / "log"))
+            shutil.rmtree(folder)
+    print(f"{model} ({model.stat().st_size / 1e6:.2g} MB), {rounds} rounds, alternating;")
+    print(f"{machine()}\n")
+    print("| process | seconds (median, least to most) | MB (peak) | times ours | memory |")
+    print("| --- | --- | --- | --- | --- |")
+    ours = median(runs["ifco convert --no-verify"])
+    for name, results in runs.items():
+        failures = [run.failure for run in results if run.failure]
+        if failures:
+            print(f"| {name} | fails: {failures[0][:90]} | | | |")
+            continue
+        seconds = [run.seconds for run in results]
+        typical = median(results)
+        print(
+            f"| {name} | {typical.seconds:.2f} ({min(seconds):.2f} to {max(seconds):.2f}) "
+            f"| {typical.memory:.0f} | {typical.seconds / ours.seconds:.1f} "
+            f"| {typical.memory / ours.memory:.1f} |"
+        )
+
+
+def median(runs: list[Run]) -> Run:
+    """The medians of time and memory, each on its own."""
+    return Run(
+        statistics.median(run.seconds for run in runs),
+        statistics.median(run.memory for run in runs),
+        "",
+    )
+
+
+def machine() -> str:
+    """What it ran on, in a line."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    day = time.strftime("%Y-%m-%d")
+    return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}, {day}"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=["convert"], nargs="?", default="convert")
+    parser.add_argument("model", type=Path, nargs="?", default=EXAMPLE)
+    parser.add_argument(
+        "--peer-python",
+        default=sys.executable,
+        help="an interpreter with keras, tensorflow and tf2onnx",
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    convert(given.model, given.peer_python, given.rounds)
+
+
+if __name__ == "__main__":
+    main()
