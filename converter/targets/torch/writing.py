@@ -7,6 +7,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
+from converter import __version__
 from converter.activations import Activation
 from converter.description import Model, Value
 from converter.targets.torch import (  # noqa: F401  each family registers its handlers
@@ -73,11 +74,11 @@ def file_text(source: Source) -> str:
     """
     name = class_of(source)
     functions = [_function(name, activation) for name, activation in source.functions.items()]
-    classes = _copied(source)
+    names, classes = _copied(source)
     body = [_class_text(source, name), LOAD.format(name=name)]
-    sections = [*functions, *classes, *body]
-    code = "\n\n".join(sections)
-    return f"{_header(source)}\n{_imports(code)}\n\n\n{code}"
+    code = "\n\n".join([*functions, *classes, *body])
+    head = "\n".join([_header(source), _imports(code), *(["", *names] if names else [])])
+    return f"{head}\n\n\n{code}"
 
 
 def class_of(source: Source) -> str:
@@ -89,8 +90,8 @@ def class_of(source: Source) -> str:
 def _header(source: Source) -> str:
     """The docstring of the file."""
     origin = source.model.source
-    name = Path(origin.path).name or source.model.name
-    lines = [f'"""{_plain(source.model.name)}, written by ifco from {_plain(name)}.', ""]
+    name = _plain(Path(origin.path).name or source.model.name)
+    lines = [f'"""{class_of(source)}, written by ifco {__version__} from {name}.', ""]
     if origin.sha256:
         lines.append(f"Source sha256 {origin.sha256[:16]}.")
     lines += [
@@ -199,8 +200,8 @@ def _defined(node: ast.stmt) -> str:
     return ""
 
 
-def _copied(source: Source) -> list[str]:
-    """The texts of the classes that are used, after those that they use."""
+def _copied(source: Source) -> tuple[list[str], list[str]]:
+    """The texts of the names and of the classes that are used, after those that they use."""
     texts = _definitions()
     wanted: dict[str, None] = {}
 
@@ -212,4 +213,6 @@ def _copied(source: Source) -> list[str]:
 
     for name in source.classes:
         want(name)
-    return [f"{texts[name]}\n" for name in wanted]
+    blocks = [texts[name] for name in wanted]
+    lines = [text for text in blocks if "\n" not in text]
+    return lines, [f"{text}\n" for text in blocks if "\n" in text]

@@ -1,0 +1,153 @@
+"""The classes that are copied into generated files, beside torch.nn where it has the same."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from converter.targets.torch import modules
+
+CELLS = {
+    "LSTM": (nn.LSTM, modules.ActivatedLSTM),
+    "GRU": (nn.GRU, modules.ActivatedGRU),
+    "RNN": (nn.RNN, modules.ActivatedRNN),
+}
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def same_weights(theirs: nn.Module, ours: nn.Module) -> None:
+    """Their weights in ours; where ours has one bias, theirs is the input's alone."""
+    state = theirs.state_dict()
+    with torch.no_grad():
+        for name, tensor in state.items():
+            tensor.copy_(torch.randn_like(tensor))
+            if name not in ours.state_dict():
+                tensor.zero_()
+    ours.load_state_dict({name: state[name] for name in ours.state_dict()})
+
+
+def states(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_cell_class_with_tanh_and_sigmoid_is_torchs_own(cell, bidirectional, batch_first, bias):
+    kind, own = CELLS[cell]
+    options = {"batch_first": batch_first, "bidirectional": bidirectional, "bias": bias}
+    theirs, ours = kind(3, 4, **options), own(3, 4, **options)
+    same_weights(theirs, ours)
+    x = torch.randn(2, 5, 3)
+    (sequence, last), (expected, expected_last) = ours(x), theirs(x)
+    torch.testing.assert_close(sequence, expected, rtol=0, atol=1e-14)
+    for one, other in zip(states(last), states(expected_last), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_cell_class_takes_initial_states_as_torch_does(cell, bidirectional):
+    kind, own = CELLS[cell]
+    theirs, ours = (one(3, 4, bidirectional=bidirectional) for one in (kind, own))
+    same_weights(theirs, ours)
+    x, h, c = torch.randn(5, 2, 3), *torch.randn(2, 1 + bidirectional, 2, 4)
+    initial = (h, c) if cell == "LSTM" else h
+    torch.testing.assert_close(ours(x, initial)[0], theirs(x, initial)[0], rtol=0, atol=1e-14)
+    assert not torch.allclose(ours(x, initial)[0], ours(x)[0])
+
+
+def test_another_activation_is_another_answer():
+    x = torch.randn(2, 5, 3)
+    one = modules.ActivatedLSTM(3, 4)
+    other = modules.ActivatedLSTM(3, 4, activation=torch.relu)
+    other.load_state_dict(one.state_dict())
+    assert not torch.allclose(one(x)[0], other(x)[0])
+
+
+def test_the_reset_gate_of_a_reset_before_gru_is_in_the_product():
+    gru = modules.ResetBeforeGRU(3, 4, batch_first=True)
+    x = torch.randn(2, 1, 3)
+    h = torch.randn(1, 2, 4)
+    sequence, _ = gru(x, h)
+    own = gru.state_dict()
+    product = F.linear(x[:, 0], own["weight_ih_l0"], own["bias_ih_l0"])
+    r, z, n = own["weight_hh_l0"].chunk(3)
+    x_r, x_z, x_n = product.chunk(3, 1)
+    reset, update = torch.sigmoid(x_r + h[0] @ r.T), torch.sigmoid(x_z + h[0] @ z.T)
+    new = torch.tanh(x_n + (reset * h[0]) @ n.T)
+    expected = update * h[0] + (1 - update) * new
+    torch.testing.assert_close(sequence[:, 0], expected, rtol=0, atol=1e-14)
+    after = torch.tanh(x_n + reset * (h[0] @ n.T))
+    assert not torch.allclose(sequence[:, 0], update * h[0] + (1 - update) * after)
+
+
+def test_gradients_reach_every_parameter_of_a_cell_class():
+    lstm = modules.ActivatedLSTM(2, 3, bidirectional=True, activation=F.softsign)
+    x = torch.randn(4, 2, 2)
+    assert torch.autograd.gradcheck(lambda x: lstm(x)[0], (x.requires_grad_(),))
+    lstm(x)[0].sum().backward()
+    assert all(parameter.grad is not None for parameter in lstm.parameters())
+
+
+@pytest.mark.parametrize(
+    ("module", "variance"),
+    [(modules.GaussianNoise(0.5), 0.25), (modules.GaussianDropout(0.2), 0.25)],
+)
+def test_noise_is_drawn_in_training_alone(module, variance):
+    x = torch.ones(100_000)
+    assert torch.equal(module.eval()(x), x)
+    noisy = module.train()(x)
+    # The mean and the variance of 100,000 draws are known to about a hundredth.
+    assert abs(float(noisy.mean()) - 1) < 0.01
+    assert abs(float(noisy.var()) - variance) < 0.01
+
+
+def test_a_shared_mask_drops_whole_axes():
+    module = modules.SharedDropout(0.5, (None, 1, None)).train()
+    dropped = module(torch.ones(4, 6, 50))
+    assert torch.equal(dropped, dropped[:, :1].expand(-1, 6, -1))
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(module.eval()(dropped), dropped)
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (4, 3), (3, 1), (5, 4)])
+def test_same_padding_gives_as_many_windows_as_keras(n, size, stride):
+    padded = modules.pad_same(torch.zeros(1, 1, n), (size,), (stride,), 7.0)
+    windows = (padded.shape[2] - size) // stride + 1
+    assert windows == math.ceil(n / stride)
+    added = (padded == 7).sum()
+    before = int((padded[0, 0, :size] == 7).int().cumprod(0).sum())
+    assert before == int(added) // 2
+
+
+def test_an_average_with_same_padding_counts_no_padding():
+    module = modules.SameAvgPool((3,), (2,))
+    averaged = module(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]))
+    # One zero is needed, at the end: windows 1 2 3 and 3 4 and nothing.
+    torch.testing.assert_close(averaged, torch.tensor([[[2.0, 3.5]]]))
+
+
+def test_sparsemax_is_kerass_and_sums_to_one_with_one_element():
+    x = torch.tensor([[5.0, 0.0, 0.0]])
+    torch.testing.assert_close(modules.sparsemax(x, -1), torch.tensor([[1.0, 0.0, 0.0]]))
+
+
+def test_a_slope_for_each_element():
+    module = modules.ElementPReLU(2, 3)
+    with torch.no_grad():
+        module.weight.copy_(torch.arange(6.0).view(2, 3))
+    x = -torch.ones(1, 2, 3)
+    assert torch.equal(module(x), -module.weight[None])
+    assert torch.equal(module(-x), -x)
