@@ -2,7 +2,7 @@
 
 convert: the whole process that turns a saved Keras model into something else: `ifco convert` to
 PyTorch without and with verification, Keras's own load, and `python -m tf2onnx.convert --keras`.
-They alternate, five rounds; wall time and peak memory, and the ratio to ours.
+They alternate, five rounds after one to warm up; wall time and peak memory, and the ratio to ours.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Run:
 def measured(command: list[str], output: Path) -> Run:
     """Run a command to its end."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have their bytecode
     with output.open("wb") as log:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
@@ -64,11 +65,13 @@ def contenders(model: Path, peer: str) -> dict[str, Callable[[Path], list[str]]]
 def convert(model: Path, peer: str, rounds: int) -> None:
     """Print the table, in Markdown."""
     runs: dict[str, list[Run]] = {}
-    for _ in range(rounds):
+    for number in range(rounds + 1):
         for name, command in contenders(model, peer).items():
             folder = Path(tempfile.mkdtemp())
-            runs.setdefault(name, []).append(measured(command(folder), folder / "log"))
+            run = measured(command(folder), folder / "log")
             shutil.rmtree(folder)
+            if number:  # the first round warms the disk's cache, and writes bytecode
+                runs.setdefault(name, []).append(run)
     print(f"{model} ({model.stat().st_size / 1e6:.2g} MB), {rounds} rounds, alternating;")
     print(f"{machine()}\n")
     print("| process | seconds (median, least to most) | MB (peak) | times ours | memory |")

@@ -183,8 +183,9 @@ def _definitions() -> dict[str, str]:
     Read as text, so that writing a file needs no torch.
     """
     text = Path(__file__).with_name("modules.py").read_text(encoding="utf-8")
+    lines = text.splitlines()
     return {
-        name: ast.get_source_segment(text, node) or ""
+        name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
         for node in ast.parse(text).body
         if (name := _defined(node))
     }
