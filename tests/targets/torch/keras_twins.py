@@ -19,6 +19,14 @@ def main(folder: Path) -> None:
         for layer in model.layers:
             layer.set_weights([drawn(generator, array.shape, path) for array, path in named(layer)])
         model.save(folder / f"{name}.keras")
+    questions(folder)
+
+
+def questions(folder: Path) -> None:
+    """The models of the question, with the number of parameters that Keras counts."""
+    for features in (1, 2):
+        model = import_module("models.question").keras_model(features)
+        model.save(folder / f"question-{features}-{model.count_params()}.keras")
 
 
 def named(layer):

@@ -127,3 +127,14 @@ def test_the_written_weights_are_the_modules(saved, tmp_path):
     state = converter.to_torch(result.model).state_dict()
     assert tensors.keys() == state.keys()
     assert all(torch.equal(tensors[name], state[name]) for name in state)
+
+
+@pytest.mark.parametrize(("features", "keras", "torch_"), [(1, 12, 16), (2, 16, 20)])
+def test_the_table_of_the_question(saved, features, keras, torch_):
+    # The file's name holds what Keras itself counts.
+    model = converter.read(saved / f"question-{features}-{keras}.keras")
+    assert model.parameters == keras == 4 * features + 4 + 4
+    module = converter.to_torch(model)
+    assert sum(parameter.numel() for parameter in module.parameters()) == torch_
+    gate = model.layer("lstm").gates["c"]
+    assert (gate.kernel.shape, gate.bias.shape) == ((features, 1), (1,))

@@ -1,0 +1,1 @@
+"""What people and CI run from the root: `python -m scripts.NAME`."""
