@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def convert(
         _write_torch(written, staging)
         verdict = _verified(model, staging.path, folder) if verify else None
         record = _record(written, staging, verdict)
-        staging.write(FILES[2], lambda file: _ignore(file.write(_json(record))))
+        text = _json(record)
+        staging.write(FILES[2], lambda file: _ignore(file.write(text)), len(text))
         if verdict is None or verdict.status is not Status.DIFFERS:
             staging.commit()
             files = tuple(folder / name for name in FILES)
@@ -106,7 +108,7 @@ def _verified(model: Model, staging: Path, folder: Path) -> Verdict:
 def _write_torch(written: Source, staging: Staging) -> None:
     """model.py and model.safetensors, one array in memory at a time."""
     text = file_text(written).encode()
-    staging.write(FILES[0], lambda file: _ignore(file.write(text)))
+    staging.write(FILES[0], lambda file: _ignore(file.write(text)), len(text))
     placements = {name: one for one in written.placements for name in one.names}
     tensors = {
         name: (shape, one.weight.dtype)
@@ -116,6 +118,7 @@ def _write_torch(written: Source, staging: Staging) -> None:
     staging.write(
         FILES[1],
         lambda file: write_tensors(file, tensors, lambda name: placements[name].tensor(name)),
+        sum(prod(shape) * dtype.itemsize for shape, dtype in tensors.values()),
     )
 
 
@@ -145,7 +148,9 @@ def _record(written: Source, staging: Staging, verdict: Verdict | None) -> dict[
 
 
 def _json(record: dict[str, Any]) -> bytes:
-    return (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
+    """As readable text; half of a surrogate pair, which UTF-8 has not, as JSON's escape."""
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")
 
 
 def _file_sha256(path: Path) -> str:

@@ -1,42 +1,55 @@
 """Files that appear whole or not at all.
 
-They are written into a folder beside their place, flushed to the disk, and renamed into it; a run
-that fails or is killed leaves what was there before.
+A run writes into a folder of its own, flushes what it wrote to the disk, and moves it into its
+place. A run that fails leaves what was there before; one that is killed is undone by the next.
+
+    .NAME.ifco-partial/   beside a folder that does not exist yet, or .ifco-partial/ inside one
+    ├── lock              held while the run lives: its folder is nobody else's
+    └── work/
+        ├── new/          what is written
+        └── before/       what it takes the place of; while this stands, it is to be put back
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
-import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from converter.errors import OutputError
 
-PARTIAL = re.compile(r"^\.(?P<name>.+)\.(?P<pid>\d+)\.ifco-(?P<kind>partial|before)$")
-"""The names of what a run has not finished: recognised and undone by the next."""
+PARTIAL = ".ifco-partial"
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Staging:
     """A folder in which an output is made, before it is put in its place.
 
     Attributes:
-        path: Write here. It lies beside the place, on the same disk.
+        path: Write here. It lies beside or inside the place, on the same disk.
     """
 
-    def __init__(self, folder: Path, path: Path) -> None:
+    def __init__(self, folder: Path, work: Path, check: Callable[[], None]) -> None:
         self.folder = folder
-        self.path = path
-        self.names: list[str] = []
+        self.path = work / "new"
+        self._work = work
+        self._check = check
 
-    def write(self, name: str, write: Callable[[BinaryIO], None]) -> None:
-        """Write one file of the output, and flush it to the disk."""
-        self.names.append(name)
-        with _named_faults(self.folder / name), (self.path / name).open("xb") as file:
+    def write(self, name: str, write: Callable[[BinaryIO], None], size: int = 0) -> None:
+        """Write one file of the output, and flush it to the disk.
+
+        Args:
+            name: Of the file.
+            write: Writes it.
+            size: How many bytes it takes at least, for a disk that is full.
+        """
+        with _named_faults(self.folder / name, size), (self.path / name).open("xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -44,11 +57,12 @@ class Staging:
     def commit(self) -> None:
         """Put the files in their place, all or none."""
         with _named_faults(self.folder):
-            if self.folder.exists():
-                _replace_all(self.folder, self.path, self.names)
+            self._check()  # once more: it was long ago
+            _sync(self.path)
+            if self._work.is_relative_to(self.folder):
+                _replace_all(self.folder, self._work)
             else:
-                self.path.rename(self.folder)
-                _sync(self.folder.parent)
+                _appear(self.path, self.folder)
 
 
 @contextmanager
@@ -62,28 +76,51 @@ def staged(folder: Path, names: Sequence[str], *, source: str, force: bool) -> I
         force: Replace files that exist.
 
     Raises:
-        OutputError: A file exists and `force` is False, it is the input, a link or a device, or
-            the disk refuses.
+        OutputError: A file exists and `force` is False, it is the input, a link or a device,
+            another run is writing there, or the disk refuses.
     """
     folder = folder.absolute()
-    if folder.exists() and not folder.is_dir():
-        raise _refusal(folder, "a file", "name a folder with --out", "output-not-a-folder")
+
+    def check() -> None:
+        for name in names:
+            _check(folder / name, source=source, force=force)
+
     with _named_faults(folder):
-        _undo_leftovers(folder)
-    for name in names:
-        _check(folder / name, source=source, force=force)
-    missing = [path for path in folder.parents if not path.exists()]
-    path = folder.parent / f".{folder.name}.{os.getpid()}.ifco-partial"
+        _check_folder(folder, source)
+        missing = [parent for parent in folder.parents if not parent.exists()]
+        beside = folder.parent / f".{folder.name}{PARTIAL}"
+        home = folder / PARTIAL if folder.exists() else beside
     try:
-        with _named_faults(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir()
-        yield Staging(folder, path)
+        if home != beside and beside.exists():  # left by a run that found no folder
+            with suppress(OutputError), _held(beside, folder):
+                _remove(beside)
+        with _held(home, folder):
+            try:
+                with _named_faults(folder):
+                    _clear(folder, home)
+                    check()
+                    (home / "work" / "new").mkdir(parents=True)
+                yield Staging(folder, home / "work", check)
+            finally:
+                with _named_faults(folder, undoing=True):
+                    _clear(folder, home)
+                _remove(home)
     finally:
-        shutil.rmtree(path, ignore_errors=True)
-        for parent in missing:  # from the inside out, those that are still empty
-            if parent.exists() and not any(parent.iterdir()):
+        for parent in missing:  # from the inside out, those that are empty
+            with suppress(OSError):
                 parent.rmdir()
+
+
+def _check_folder(folder: Path, source: str) -> None:
+    """Refuse a place where no folder can be, and the input."""
+    if folder.is_symlink() and not folder.exists():
+        raise _refusal(folder, "a symbolic link", "name what it points to", "output-is-a-link")
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise _refusal(folder, "not a folder", "name a folder with --out", "output-not-a-folder")
+    if source and Path(source).exists() and folder.samefile(source):
+        raise _refusal(folder, "the input itself", "choose another --out", "output-is-the-input")
 
 
 def _check(path: Path, *, source: str, force: bool) -> None:
@@ -105,73 +142,157 @@ def _refusal(path: Path, found: str, hint: str, code: str) -> OutputError:
 
 
 @contextmanager
-def _named_faults(path: Path) -> Iterator[None]:
+def _named_faults(path: Path, size: int = 0, *, undoing: bool = False) -> Iterator[None]:
     """Faults of the disk as errors with four parts."""
     try:
         yield
     except OSError as error:
+        found = error.strerror or str(error)
+        if error.filename is not None:
+            found += f": {error.filename}"
+        if undoing:
+            raise OutputError(
+                f"cannot put back what was in {path}",
+                context=found,
+                hint="convert to the same --out again when the disk is well: it is put back first",
+                code="cannot-put-back",
+            ) from error
+        remedy = "choose another --out"
+        if error.errno in FULL:
+            remedy = f"free some space or {remedy}"
+            found += f"; it takes at least {size} bytes" if size else ""
         raise OutputError(
             f"cannot write {path}",
-            context=error.strerror or str(error),
-            hint="free space or choose another --out; what was there before is unchanged",
+            context=found,
+            hint=f"{remedy}; what was there before is unchanged",
             code="cannot-write",
         ) from error
 
 
-def _replace_all(folder: Path, staging: Path, names: Sequence[str]) -> None:
-    """Every file to its place; if one fails, those before it go back."""
-    before = {name: folder / f".{name}.{os.getpid()}.ifco-before" for name in names}
-    placed: list[str] = []
+def _appear(new: Path, folder: Path) -> None:
+    """A folder that was not there."""
+    new.rename(folder)
     try:
-        for name in names:
-            if (folder / name).exists():
-                (staging / name).chmod(stat.S_IMODE((folder / name).stat().st_mode))
-                os.link(folder / name, before[name])
-        _sync(folder)
-        for name in names:
-            (staging / name).replace(folder / name)
-            placed.append(name)
-        _sync(folder)
+        _sync(folder.parent)
     except OSError:
-        for name in placed:
-            if before[name].exists():
-                before[name].replace(folder / name)
-            else:
-                (folder / name).unlink()
+        folder.rename(new)
         raise
-    finally:
-        for path in before.values():
-            path.unlink(missing_ok=True)
 
 
-def _sync(folder: Path) -> None:
-    """What was renamed, on the disk too."""
-    handle = os.open(folder, os.O_RDONLY)
+def _replace_all(folder: Path, work: Path) -> None:
+    """Every new file to its place; `_clear` undoes it as long as `before` stands."""
+    new, draft, before, spent = (work / name for name in ("new", "draft", "before", "spent"))
+    draft.mkdir()
+    for path in sorted(new.iterdir()):
+        place = folder / path.name
+        if place.exists():
+            path.chmod(stat.S_IMODE(place.stat().st_mode))
+            _twin(place, draft / path.name)
+    _sync(draft)
+    draft.rename(before)
+    _sync(work)
+    for path in sorted(new.iterdir()):
+        _put(path, folder / path.name, work)
+    _sync(folder)
+    before.rename(spent)
+    try:
+        _sync(work)
+    except OSError:
+        spent.rename(before)
+        raise
+
+
+def _clear(folder: Path, home: Path) -> None:
+    """Put back what an unfinished run has replaced, and remove what it wrote."""
+    work = home / "work"
+    new, before = work / "new", work / "before"
+    if before.is_dir():
+        for path in sorted(new.iterdir()):
+            place = folder / path.name
+            if (before / path.name).exists():
+                _put(before / path.name, place, work)
+            else:
+                place.unlink(missing_ok=True)
+        _sync(folder)
+        before.rename(work / "spent")  # at once: half of it must not be put back
+        _sync(work)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _put(path: Path, place: Path, work: Path) -> None:
+    """Put a file in a place at once; it stays where it is too."""
+    passing = work / "passing"
+    passing.unlink(missing_ok=True)  # it stays where both are one file already
+    _twin(path, passing)
+    passing.replace(place)
+
+
+def _twin(path: Path, other: Path) -> None:
+    """A second name for a file, or a copy on a disk that has no such thing."""
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copy2(path, other)
+        _sync(other)
+
+
+def _sync(path: Path) -> None:
+    """A file, or what was renamed in a folder, on the disk too."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a disk that flushes no folders
+            raise
     finally:
         os.close(handle)
 
 
-def _undo_leftovers(folder: Path) -> None:
-    """Undo what killed runs began: put back files that were to be replaced, remove the rest."""
-    for path in folder.parent.glob(f".{folder.name}.*.ifco-partial"):
-        if _is_of_a_dead_run(path):
-            shutil.rmtree(path, ignore_errors=True)
-    for path in folder.glob(".*.ifco-before"):
-        if _is_of_a_dead_run(path):
-            path.replace(folder / PARTIAL.match(path.name)["name"])  # type: ignore[index]
+@contextmanager
+def _held(home: Path, folder: Path) -> Iterator[None]:
+    """A run's folder, made or taken over from a dead run, and kept from others.
 
-
-def _is_of_a_dead_run(path: Path) -> bool:
-    """Whether the name says that it is a run's, and that process is gone."""
-    match = PARTIAL.match(path.name)
-    if match is None:
-        return False
+    Raises:
+        OutputError: A living run has it, or it cannot be made.
+    """
+    with _named_faults(folder):
+        handle = _lock(home)
+    if handle is None:
+        found = f"another run is writing there, into {home}"
+        raise _refusal(folder, found, "wait until it has ended", "output-in-use")
     try:
-        os.kill(int(match["pid"]), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        return False
-    return False
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(home: Path) -> int | None:
+    """A handle that holds the lock of a run's folder; None if a living run holds it."""
+    if home.is_symlink():
+        raise _refusal(home, "a symbolic link", "remove it", "output-is-a-link")
+    while True:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            home.mkdir()
+        try:
+            handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except FileNotFoundError:
+            continue  # its run has ended and removed the folder
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except OSError:
+            return handle  # a disk without locks, where a living run and a dead one look the same
+        if os.fstat(handle).st_nlink:
+            return handle
+        os.close(handle)  # its run has ended and removed the lock
+
+
+def _remove(home: Path) -> None:
+    """Remove a run's folder; the lock goes last, so that nobody takes the folder before."""
+    shutil.rmtree(home / "work", ignore_errors=True)
+    with suppress(OSError):
+        (home / "lock").unlink()
+        home.rmdir()
