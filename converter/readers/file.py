@@ -239,6 +239,8 @@ class _Window(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
         view = view[: max(self._size - self._position, 0)]
+        if not view:  # also at a place that no file has
+            return 0
         self._handle.seek(self._start + self._position)
         count: int = self._handle.readinto(view)  # type: ignore[attr-defined]
         self._position += count

@@ -104,6 +104,8 @@ def _check(file: File, info: zipfile.ZipInfo, known: Collection[str]) -> None:
 
 def _part(file: File, handle: BinaryIO, info: zipfile.ZipInfo) -> Part:
     """Where the bytes of a member lie, as its own header says it."""
+    if not 0 <= info.header_offset < file.size:
+        raise _damaged(file, f"{named(info.filename)} is said to be at {info.header_offset}")
     handle.seek(info.header_offset)
     header = handle.read(_LOCAL.size)
     if len(header) < _LOCAL.size or not header.startswith(MAGIC):

@@ -21,7 +21,12 @@ LAMBDAS = frozenset({"Lambda", "__lambda__"})
 
 
 def read_activation(
-    config: Config, key: str, writer: Writer, *others: str, default: str | None = None
+    config: Config,
+    key: str,
+    writer: Writer,
+    *others: str,
+    default: str | None = None,
+    may_halve: bool = False,
 ) -> Activation:
     """The activation of a layer.
 
@@ -31,12 +36,21 @@ def read_activation(
         writer: Some have changed.
         others: Older names of the key.
         default: Its name where the config does not have the key.
+        may_halve: It may be glu, which gives half of the features.
 
     Raises:
         UnsupportedError: It is a function of somebody's own, or changes the shape.
     """
     value = config.value(key, *others, default=default)
-    return _activation(value, f"{key} of {config.where}", config, writer)
+    activation = _activation(value, f"{key} of {config.where}", config, writer)
+    if activation.kind == "glu" and not may_halve:
+        raise UnsupportedError(
+            f"{key} of {config.where} halves the number of features, which is not read there",
+            context=shown(value),
+            hint="use a layer Activation('glu') behind it",
+            code="unknown-activation",
+        )
+    return activation
 
 
 def _activation(value: object, what: str, config: Config, writer: Writer) -> Activation:
@@ -66,13 +80,6 @@ def _by_name(name: str, what: str, config: Config, writer: Writer) -> Activation
     name = OTHER_NAMES.get(name, name)
     if name in LAYERS:  # "LeakyReLU"
         return LAYERS[name](Config(name, config.name, {}, config.file))
-    if name == "glu":
-        raise UnsupportedError(
-            f"{what} halves the number of features, which is not read",
-            context=shown(name),
-            hint="use two layers and Multiply",
-            code="unknown-activation",
-        )
     if name not in KERAS_NAMES:
         return _unknown(name, what)
     return from_keras(name, keras_3=writer.keras_3)
@@ -82,7 +89,7 @@ def _unknown(value: object, what: str) -> Activation:
     raise UnsupportedError(
         f"{what} is not an activation of Keras",
         context=shown(value),
-        hint=f"use one of {', '.join(sorted(KERAS_NAMES - {'glu'}))}",
+        hint=f"use one of {', '.join(sorted(KERAS_NAMES))}",
         code="unknown-activation",
     )
 

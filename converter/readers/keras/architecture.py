@@ -13,7 +13,7 @@ from converter.readers.keras.refused import refuse
 from converter.readers.strict import named, shown
 
 SEQUENTIAL = "Sequential"
-MODELS = frozenset({SEQUENTIAL, "Functional", "Model"})
+MODELS = (SEQUENTIAL, "Functional", "Model")
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -64,6 +64,7 @@ class ModelPart:
         outer: The layer that it is; None for the whole.
         input_keys: The names of the inputs where they are in a dictionary.
         built_for: The shape of the input that a Sequential was built for, as the file has it.
+        each_step: It is in a TimeDistributed: each layer of it is applied to every step.
     """
 
     name: str
@@ -75,6 +76,13 @@ class ModelPart:
     input_keys: tuple[str, ...] | None = None
     outputs: tuple[Reference, ...] = ()
     built_for: object = None
+    each_step: bool = False
+
+    @property
+    def steps(self) -> int:
+        """How many TimeDistributed are around it."""
+        around = 0 if self.outer is None else self.outer.owner.steps
+        return around + self.each_step
 
     @property
     def sequential(self) -> bool:
@@ -110,11 +118,24 @@ def read_model(document: object, file: str) -> ModelPart:
     if isinstance(document, dict) and document.get("class_name") not in MODELS:
         raise _subclassed(document, file)
     kind, config = serialized(document, what)
-    return _model(kind, config, file, None)
+    return _model(kind, config, None, file)
 
 
-def _model(kind: str, config: object, file: str, outer: LayerPart | None) -> ModelPart:
+def _model(
+    kind: str, config: object, outer: LayerPart | None, file: str = "", each_step: str = ""
+) -> ModelPart:
+    """A model, its layers and theirs.
+
+    Args:
+        kind: Its class.
+        config: Of it.
+        outer: The layer that it is; None for the whole.
+        file: The path of the file, for the whole.
+        each_step: The name of a model in a TimeDistributed, which is `outer`.
+    """
     prefix = f"{outer.path}/" if outer else ""
+    prefix += f"{each_step}/" if each_step else ""
+    file = outer.owner.file if outer else file
     if kind == SEQUENTIAL and isinstance(config, list):  # up to Keras 2.2
         config = {"name": outer.name if outer else "sequential", "layers": config}
     view = Config(kind, outer.path if outer else kind, config, file)
@@ -125,6 +146,7 @@ def _model(kind: str, config: object, file: str, outer: LayerPart | None) -> Mod
         kind=kind,
         outer=outer,
         built_for=view.value("build_input_shape", default=None),
+        each_step=bool(each_step),
     )
     if not isinstance(layers, list) or not layers:
         raise malformed(f"layers of {model.where}", layers, "a list of layers")
@@ -169,10 +191,27 @@ def _layer(item: object, owner: ModelPart, prefix: str) -> LayerPart:
         trainable=not frozen and (owner.outer is None or owner.outer.trainable),
     )
     if kind in MODELS:
-        layer.model = _model(kind, config, owner.file, layer)
+        layer.model = _model(kind, config, layer)
+    elif kind == "TimeDistributed":
+        layer.model = _model_of_each_step(layer)
     if not owner.sequential:
         layer.calls = calls(item.get("inbound_nodes"), where)
     return layer
+
+
+def _model_of_each_step(layer: LayerPart) -> ModelPart | None:
+    """The model that a TimeDistributed applies to every step; None if it is a layer."""
+    view = layer.view()
+    inner = view.value("layer")
+    if not isinstance(inner, dict) or inner.get("class_name") not in MODELS:
+        return None
+    kind, config = serialized(inner, f"layer of {view.where}")
+    view.float32()
+    view.done()
+    name = config.get("name") if isinstance(config, dict) else None
+    return _model(
+        kind, config, layer, each_step=name if isinstance(name, str) and name else "layer"
+    )
 
 
 def _name(item: object, owner: ModelPart) -> str:

@@ -143,8 +143,9 @@ def _places(
         yield layer, place
         has_weights = layer in with_weights
         if layer.model is not None:
-            has_weights = any(inner in with_weights for inner in layer.model.everything())
-            yield from _places(layer.model, with_weights, writer, old, place + "/")
+            has_weights = any(part in with_weights for part in layer.model.everything())
+            inner = place + ("/layer/" if layer.model.each_step else "/")
+            yield from _places(layer.model, with_weights, writer, old, inner)
         twice = old and has_weights and writer.number < (2, 14)
         counts[name] += 2 if twice else 1
 

@@ -106,7 +106,7 @@ def _call_of_keras_3(node: dict[str, Any], where: str) -> Arguments:
     if not arguments:
         raise malformed(f"a call of {where}", node, "a tensor")
     for extra in arguments[1:]:
-        if extra is not None:
+        if not _is_nothing(extra):
             raise _unread(where, "a second argument", extra)
     _check_keywords(keywords, where)
     first = arguments[0]
@@ -153,7 +153,7 @@ def _check_keywords(keywords: object, where: str) -> None:
     if not isinstance(keywords, dict):
         raise malformed(f"a call of {where}", keywords, "an object of keywords")
     for key, value in keywords.items():
-        if value is None or (key == "training" and value is False) or value == []:
+        if _is_nothing(value) or (key == "training" and value is False):
             continue
         match key:
             case "mask":
@@ -174,6 +174,11 @@ def _check_keywords(keywords: object, where: str) -> None:
                 raise initial_state(where, f"initial_state={shown(value)}")
             case _:
                 raise _unread(where, f"the argument {shown(key)}", value)
+
+
+def _is_nothing(value: object) -> bool:
+    """null, or a list of nulls: no mask for any of several inputs."""
+    return value is None or (isinstance(value, list) and all(_is_nothing(item) for item in value))
 
 
 def initial_state(where: str, context: str) -> UnsupportedError:

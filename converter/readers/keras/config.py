@@ -203,8 +203,10 @@ class Config:
         value = self.value("dtype", default=None)
         policy = value
         if isinstance(value, dict):
-            _, config = serialized(value, f"dtype of {self.where}")
-            policy = config.get("name") if isinstance(config, dict) else config
+            kind, config = serialized(value, f"dtype of {self.where}")
+            policy = config.get("name") if isinstance(config, dict) else None
+            if not isinstance(policy, str) or kind not in POLICIES:
+                raise self.wrong("dtype", value, f"{' or '.join(POLICIES)} with a name")
         if policy is not None and policy not in ("float32", *others):
             raise UnsupportedError(
                 f"{self.where} does not compute in float32",
@@ -254,6 +256,7 @@ class Config:
         )
 
 
+POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
 FORMATS = ("channels_first", "channels_last")
 
 

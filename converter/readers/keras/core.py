@@ -15,14 +15,12 @@ from converter.description import (
     TimeDistributed,
     Weight,
 )
-from converter.errors import UnsupportedError
 from converter.readers.keras.activation import LAYERS, read_activation
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import build, known_size, reads
 from converter.readers.keras.refused import MASK, error, refuse
 from converter.readers.keras.weights import Weights
-from converter.readers.strict import shown
 
 _PLAIN = "save the model with plain float32 weights"
 
@@ -66,7 +64,8 @@ def _check_plain(config: Config) -> None:
 @reads("Activation")
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
     config.float32()
-    return Activate(**config.base(), activation=read_activation(config, "activation", writer))
+    activation = read_activation(config, "activation", writer, may_halve=True)
+    return Activate(**config.base(), activation=activation)
 
 
 @reads(*LAYERS)
@@ -138,13 +137,6 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     config.float32()
     inner = config.child("layer")
     refuse(inner.kind, None, None, inner.where)
-    if inner.kind in ("Sequential", "Functional", "Model"):
-        raise UnsupportedError(
-            f"{config.where} applies a whole model to every step, which is not read yet",
-            context=shown(inner.kind),
-            hint="apply its layers one by one, each in a TimeDistributed",
-            code="time-distributed-model",
-        )
     if len(inputs[0]) < 3:
         raise ShapeMismatchError(f"an input of rank {len(inputs[0])}; expected at least 3")
     shape = (None, *inputs[0][2:])

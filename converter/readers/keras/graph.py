@@ -19,6 +19,7 @@ from converter.description import (
     ShapeMismatchError,
     Source,
     Stored,
+    TimeDistributed,
     Value,
 )
 from converter.errors import FormatError, UnsupportedError
@@ -67,6 +68,7 @@ class _Graph:
         self._layers: dict[LayerPart, Layer] = {}
         self._times: Counter[LayerPart] = Counter()
         self._names: set[str] = set()
+        self._opened = 0
 
     def inputs(self, model: ModelPart) -> list[Value]:
         """The inputs of the whole model."""
@@ -84,6 +86,9 @@ class _Graph:
 
     def outputs(self, model: ModelPart, inputs: Sequence[Value]) -> list[Value]:
         """The outputs of one call of a model; the calls of its layers are added."""
+        self._opened += 1
+        if self._opened + len(self.calls) > MAX_CALLS:
+            _refuse(model, f"over {MAX_CALLS} calls of layers")
         if model.sequential:
             return self._in_sequence(model, inputs)
         return self._in_graph(model, inputs)
@@ -135,8 +140,6 @@ class _Graph:
             states = ", ".join(named(value.name) for value in inputs[1:])
             raise initial_state(part.where, f"states {states}")
         shapes = tuple(value.shape for value in inputs)
-        if len(self.calls) >= MAX_CALLS:
-            _refuse(part.owner, f"over {MAX_CALLS} calls of layers")
         layer = self._layers.get(part)
         try:
             if layer is None:
@@ -164,7 +167,24 @@ class _Graph:
     def _built(self, part: LayerPart, shapes: tuple[Shape, ...]) -> Layer:
         config = part.view()
         weights = Weights(self._give, part)
-        return build(config, shapes, weights, self._writer)
+        steps = part.owner.steps
+        if not steps:
+            return build(config, shapes, weights, self._writer)
+        if len(shapes) > 1:
+            raise UnsupportedError(
+                f"{part.where} joins tensors within each step, which is not read yet",
+                context=f"{part.kind} in a model in a TimeDistributed",
+                hint="apply the layers one by one, each in a TimeDistributed",
+                code="time-distributed-model",
+            )
+        if len(shapes[0]) < 2 + steps:
+            raise ShapeMismatchError(f"an input of rank {len(shapes[0])}; expected {2 + steps}")
+        config.name += "/layer" * steps
+        layer = build(config, ((None, *shapes[0][1 + steps :]),), weights, self._writer)
+        for _ in range(steps):
+            name = layer.name.removesuffix("/layer")
+            layer = TimeDistributed(name=name, trainable=layer.trainable, layer=layer)
+        return layer
 
     def _claim(self, name: str, model: ModelPart) -> None:
         """Refuse two tensors of one name: "a/b" in a model, and b in a model a."""
@@ -215,7 +235,7 @@ def _first_calls(model: ModelPart) -> tuple[dict[str, int], dict[str, int]]:
     calls: dict[str, int] = {}
     outputs: dict[str, int] = {}
     for layer in model.layers:
-        if layer.model is None:
+        if layer.model is None or layer.model.each_step:
             continue
         count = len(layer.calls)
         inside, outside = in_calls.get(layer.name, set()), in_outputs.get(layer.name, set())

@@ -25,7 +25,9 @@ from converter.description import Stored
 from converter.errors import FormatError, WeightError
 from converter.gates import Array
 from converter.readers.file import Content
-from converter.readers.strict import MAX_BYTES, named, too_large
+from converter.readers.keras import attributes
+from converter.readers.keras.attributes import DamagedError, ElsewhereError
+from converter.readers.strict import MAX_BYTES, named
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_OBJECTS = 200_000
@@ -64,8 +66,9 @@ class Hdf5:
         path: Of the file or the archive, for the errors.
     """
 
-    def __init__(self, root: h5py.Group, content: Content, path: str) -> None:
+    def __init__(self, root: h5py.Group, handle: BinaryIO, content: Content, path: str) -> None:
         self._root = root.id
+        self._handle = handle
         self._content = content
         self._path = path
 
@@ -80,26 +83,26 @@ class Hdf5:
         with content.open() as handle:
             root = _root(handle, path)
             try:
-                yield cls(root, content, path)
+                yield cls(root, handle, content, path)
             finally:
                 root.close()
 
     def text(self, group: str, name: str) -> str | None:
         """An attribute that is one text; None if there is none of that name."""
-        if (value := self._attribute(group, name)) is None:
+        if (found := self._texts(group, name)) is None:
             return None
-        if isinstance(value, np.ndarray) and value.size == 1:
-            value = value.reshape(-1)[0]
-        return self._decoded(value, group, name)
+        if len(found) != 1:
+            raise self._refused(f"{group}@{name}", f"{len(found)} texts; expected 1", "hdf5")
+        return found[0]
 
     def names(self, group: str, name: str) -> list[str] | None:
         """An attribute that is a list of texts, also one split into `name0`, `name1`, ..."""
-        if (value := self._attribute(group, name)) is not None:
-            return self._texts(value, group, name)
+        if (whole := self._texts(group, name)) is not None:
+            return whole
         found: list[str] = []
         part = 0
-        while (value := self._attribute(group, f"{name}{part}")) is not None:
-            found.extend(self._texts(value, group, f"{name}{part}"))
+        while (more := self._texts(group, f"{name}{part}")) is not None:
+            found.extend(more)
             part += 1
         return found if part else None
 
@@ -217,37 +220,40 @@ class Hdf5:
         info = h5py.h5o.get_info(group, raw)
         return info.type, info.addr
 
-    def _attribute(self, group: str, name: str) -> Any:
-        """The value of an attribute, if its size may be read; None if there is none."""
+    def _texts(self, group: str, name: str) -> list[str] | None:
+        """The texts of an attribute; None if there is none of that name."""
         owner = self._group(group)
+        if owner is None:
+            return None
         with self._errors(f"{group}@{name}"):
-            if owner is None or not h5py.h5a.exists(owner, name.encode()):
-                return None
-            found = h5py.h5a.open(owner, name.encode())
-            count = prod(found.shape)
-            size = count * found.get_type().get_size()
-            kind = found.get_type().get_class()
-        if not count:  # an empty list has no type
-            return np.empty(0, object)
-        if size > min(MAX_BYTES, self._content.size):
-            raise too_large(f"attribute {name} of {named(group)} in {self._path}", size)
-        if kind != h5py.h5t.STRING:
-            raise self._refused(f"{group}@{name}", "an attribute that is no text", "hdf5")
-        with self._errors(f"{group}@{name}"):
-            return h5py.Group(owner).attrs[name]
+            header = h5py.h5o.get_info(owner).addr
+            try:
+                return attributes.texts(self._bytes, header, name)
+            except ElsewhereError:
+                return self._fixed_texts(owner, name)
 
-    def _texts(self, value: Any, group: str, name: str) -> list[str]:
-        items = value.reshape(-1) if isinstance(value, np.ndarray) else [value]
-        return [self._decoded(item, group, name) for item in items]
+    def _fixed_texts(self, owner: Any, name: str) -> list[str] | None:
+        """Of an object with many attributes, read by HDF5: none of variable length."""
+        if not h5py.h5a.exists(owner, name.encode()):
+            return None
+        found = h5py.h5a.open(owner, name.encode())
+        kind = found.get_type()
+        size = prod(found.shape) * kind.get_size()
+        if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str() or size > MAX_BYTES:
+            raise DamagedError("an attribute that is not of short texts, among many others")
+        texts = np.empty(found.shape, kind.dtype)
+        found.read(texts)
+        return [text.decode() for text in texts.reshape(-1).tolist()]
 
-    def _decoded(self, value: Any, group: str, name: str) -> str:
-        with self._errors(f"{group}@{name}"):
-            if isinstance(value, bytes):
-                return value.decode()
-            if isinstance(value, str):
-                value.encode()  # h5py keeps what is no UTF-8 as lone surrogates
-                return str(value)
-        raise self._refused(f"{group}@{name}", "an attribute that is no text", "hdf5")
+    def _bytes(self, offset: int, count: int) -> bytes:
+        """A part of the file."""
+        if not (0 <= offset <= self._content.size and 0 <= count <= MAX_BYTES):
+            raise DamagedError("a structure beyond the end of the file")
+        self._handle.seek(offset)
+        data = self._handle.read(count)
+        if len(data) < count:
+            raise DamagedError("a structure beyond the end of the file")
+        return data
 
     def _dtype(self, path: str, kind: Any) -> np.dtype[Any]:
         """The NumPy type, if NumPy and the file mean the same by every byte."""
@@ -306,7 +312,10 @@ class Hdf5:
 
 
 class _Errors:
-    """What h5py raises for a damaged file, as a `FormatError` that names the place."""
+    """What is raised for a damaged file, as a `FormatError` that names the place.
+
+    What h5py says itself differs from version to version; it is the cause of the error.
+    """
 
     def __init__(self, file: str, path: str) -> None:
         self._file = file
@@ -317,9 +326,10 @@ class _Errors:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError | RuntimeError | KeyError | ValueError | TypeError):
+            reason = f": {error}" if isinstance(error, DamagedError) else ""
             raise FormatError(
                 f"{self._file} is a damaged HDF5 file",
-                context=f"{named(self._path)}: {str(error).strip() or type(error).__name__}",
+                context=f"at {named(self._path)}{reason}",
                 hint="copy or download the file again; the original may be whole",
                 code="hdf5",
             ) from error
@@ -327,7 +337,10 @@ class _Errors:
 
 def _root(handle: BinaryIO, path: str) -> h5py.File:
     with _Errors(path, "the file"):
-        return h5py.File(handle, "r")
+        root = h5py.File(handle, "r")
+        if root.id.get_create_plist().get_sizes() != (8, 8):
+            raise DamagedError("addresses that are not of 8 bytes")
+        return root
 
 
 def _map(content: Content, dataset: Dataset, offset: int) -> Array:

@@ -45,21 +45,20 @@ def named_input(model: ModelPart) -> Value:
     if first.kind == "InputLayer":
         return input_value(first)
     name = f"{first.name}_input"
-    while first.model is not None and first.model.sequential:
-        first = first.model.layers[0]
-    if first.model is not None:
-        inner = {layer.name: layer for layer in first.model.layers}
-        layer = inner.get(first.model.inputs[0].layer)
-        if layer is not None and layer.kind == "InputLayer":
-            found = input_value(layer)
-            return Value(name, found.shape, found.dtype)
+    while first.model is not None and not first.model.each_step:
+        inner = first.model
+        first = inner.layers[0]
+        if not inner.sequential:
+            first = next(
+                (part for part in inner.layers if part.name == inner.inputs[0].layer), first
+            )
     if first.kind == "InputLayer":
         found = input_value(first)
         return Value(name, found.shape, found.dtype)
     config = first.view()
     where = config
-    while not any(key in where for key in _KEYS) and "layer" in where:  # of a wrapper
-        where = where.child("layer")
+    if first.kind == "Bidirectional" and not any(key in config for key in _KEYS):
+        where = config.child("layer")
     for key in _KEYS:
         if key in where:
             return Value(name, _shape(where, where.value(key)), _dtype(where))

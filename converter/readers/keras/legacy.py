@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from converter.description import Era, Model
 from converter.errors import ConverterError, FormatError, WeightError
 from converter.readers.file import File, Part
-from converter.readers.keras.architecture import read_model
+from converter.readers.keras.architecture import ModelPart, read_model
 from converter.readers.keras.era import Writer
 from converter.readers.keras.hdf5 import Hdf5
 from converter.readers.keras.sourced import finished
@@ -69,9 +69,15 @@ def read(file: File, era: Era | None) -> Model:
 
     def search(wanted: list[Expected]) -> Found:
         with Hdf5.opened(content, file.path) as weights:
-            return _found(weights, wanted, file.path)
+            return _found(weights, _as_saved(wanted, model), file.path)
 
     return finished(model, writer, search, file, FORM)
+
+
+def _as_saved(wanted: list[Expected], model: ModelPart) -> list[Expected]:
+    """In the order of the config, which is that of the weights in a group."""
+    place = {layer: k for k, layer in enumerate(model.everything())}
+    return sorted(wanted, key=lambda expected: place[expected.owner])
 
 
 def _no_architecture(file: File, opened: Hdf5) -> ConverterError:
@@ -133,41 +139,59 @@ def _matched(
     Raises:
         WeightError: One is missing or surplus, or it cannot be said which is which.
     """
-    candidates = {expected.key: _candidates(expected, entries) for expected in wanted}
-    for expected in wanted:
-        if not candidates[expected.key]:
+    index = _Index(entries)
+    candidates = [index.candidates(expected) for expected in wanted]
+    for expected, found in zip(wanted, candidates, strict=True):
+        if not found:
             raise missing(expected, [entry.path for entry in entries])
-    chosen = [(expected, candidates[expected.key][0]) for expected in wanted]
-    used = {entry.path for _, entry in chosen}
-    if all(len(found) == 1 for found in candidates.values()) and len(used) == len(wanted):
+    used = {found[0].path for found in candidates}
+    if all(len(found) == 1 for found in candidates) and len(used) == len(wanted):
         if left := [entry.path for entry in entries if entry.path not in used]:
             raise surplus(left, path)
-        return chosen
+        return [(expected, found[0]) for expected, found in zip(wanted, candidates, strict=True)]
     return _in_order(wanted, entries, path)
 
 
-def _candidates(expected: Expected, entries: list[Entry]) -> list[Entry]:
-    """The entries whose path can mean this weight.
+class _Index:
+    """The entries of a group by their names, and by the folders that their paths go through.
 
-    A layer of an inner model may stand in the path by its name, and so may the forward and the
-    backward part. Where one does, only the entries with it are left.
+    TensorFlow 1 counted names that it saw again: `dense_1` may stand there for `dense`.
     """
-    found = [entry for entry in entries if entry.name == expected.name]
-    if not found:  # TensorFlow 1 counted names that it saw again
-        found = [e for e in entries if re.fullmatch(rf"{expected.name}_\d+", e.name)]
-    names = expected.owner.path.split("/")[1:]
-    for hints in [*((name,) for name in names), *expected.hints]:
-        found = _with_folder(found, hints) or found
-    return found
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._named: dict[str, list[Entry]] = {}
+        self._exact: dict[tuple[str, str], list[Entry]] = {}
+        self._counted: dict[tuple[str, str], list[Entry]] = {}
+        for entry in entries:
+            self._named.setdefault(entry.name, []).append(entry)
+            for folder in dict.fromkeys(entry.folders):
+                self._exact.setdefault((entry.name, folder), []).append(entry)
+                while counted := re.fullmatch(r"(.+)_\d+", folder):
+                    folder = counted[1]
+                    self._counted.setdefault((entry.name, folder), []).append(entry)
+
+    def candidates(self, expected: Expected) -> list[Entry]:
+        """The entries whose path can mean this weight.
+
+        A layer of an inner model may stand in the path by its name, and so may the forward and the
+        backward part. Where one does, only the entries with it are left.
+        """
+        names = expected.owner.path.split("/")[1:]
+        for hints in [*reversed(expected.hints), *((name,) for name in reversed(names))]:
+            for index in (self._exact, self._counted):
+                found = [
+                    entry
+                    for hint in dict.fromkeys(hints)
+                    for entry in index.get((expected.name, hint), ())
+                ]
+                if found:
+                    return _through(found, names)
+        return self._named.get(expected.name, [])
 
 
-def _with_folder(entries: list[Entry], hints: tuple[str, ...]) -> list[Entry]:
-    """Those whose path goes through a folder of one of these names, or of one counted again."""
-    exact = [entry for entry in entries if not set(hints).isdisjoint(entry.folders)]
-    if exact or not hints:
-        return exact
-    counted = re.compile("|".join(rf"{re.escape(hint)}(_\d+)+" for hint in hints))
-    return [e for e in entries if any(counted.fullmatch(folder) for folder in e.folders)]
+def _through(entries: list[Entry], names: list[str]) -> list[Entry]:
+    """Those whose path goes through all of these folders, if there are such."""
+    return [entry for entry in entries if set(names) <= set(entry.folders)] or entries
 
 
 def _in_order(
@@ -175,15 +199,17 @@ def _in_order(
 ) -> list[tuple[Expected, Entry]]:
     """The k-th kernel is that of the k-th layer with one: that is how Keras itself loads them.
 
-    The order is that of the layers only where all of them are frozen, or none.
+    The order is that of the layers only where all of them are frozen, or none, and says nothing
+    about two parts of one layer, of which one may be frozen.
     """
     names = {expected.name for expected in wanted}
     pairs: list[tuple[Expected, Entry]] = []
     for name in sorted(names):
         expected_here = [expected for expected in wanted if expected.name == name]
         entries_here = [entry for entry in entries if entry.name == name]
-        frozen = {expected.owner.trainable for expected in expected_here}
-        if len(frozen) > 1 or len(entries_here) != len(expected_here):
+        owners = {expected.owner for expected in expected_here}
+        frozen = {owner.trainable for owner in owners}
+        if len(frozen) > 1 or not len(owners) == len(expected_here) == len(entries_here):
             raise WeightError(
                 f"it cannot be said which {name} belongs to which layer of {path}",
                 context=", ".join(named(entry.path) for entry in entries_here),
