@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from converter.activations import LINEAR, Activation
-from converter.description.model import Layer, Shape, ShapeMismatchError, rank_at_least
+from converter.description.model import (
+    Layer,
+    Shape,
+    ShapeMismatchError,
+    axis_of,
+    rank_at_least,
+)
 from converter.description.weight import Weight
 
 
@@ -73,8 +79,15 @@ class Activate(Layer):
     activation: Activation
 
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        """Unchanged."""
-        return inputs
+        """Unchanged, but that glu halves its axis."""
+        if self.activation.kind != "glu":
+            return inputs
+        (x,) = inputs
+        axis = axis_of(int(dict(self.activation.parameters)["axis"] or 0), len(x))
+        size = x[axis]
+        if size is not None and size % 2:
+            raise ShapeMismatchError(f"{size} elements along axis {axis}; glu halves them")
+        return ((*x[:axis], None if size is None else size // 2, *x[axis + 1 :]),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
