@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -30,6 +30,9 @@ DTYPES = {
 }
 """The format's names of NumPy's dtypes."""
 
+BLOCK = 1 << 20
+"""How many bytes are put in order at once, of an array that does not lie in order."""
+
 
 def write_tensors(
     file: BinaryIO,
@@ -44,7 +47,8 @@ def write_tensors(
         read: Gives a tensor by its name, called in the order of `shapes`.
 
     Raises:
-        OutputError: A dtype that the format does not have.
+        OutputError: A dtype that the format does not have, or an array that is not what `shapes`
+            says.
     """
     header: dict[str, dict[str, object]] = {}
     offset = 0
@@ -64,6 +68,31 @@ def write_tensors(
     text += b" " * (-len(text) % 8)  # the bytes begin at a multiple of eight
     file.write(struct.pack("<Q", len(text)))
     file.write(text)
-    for name, (_, dtype) in shapes.items():
-        little = np.ascontiguousarray(read(name), dtype.newbyteorder("<"))
-        file.write(little.reshape(-1).view(np.uint8).data)
+    for name, (shape, dtype) in shapes.items():
+        _write_array(file, name, read(name), shape, dtype)
+
+
+def _write_array(
+    file: BinaryIO, name: str, array: Array, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
+    """The bytes of one array. It is nobody's when this ends, so that the next has its memory."""
+    if array.shape != shape or array.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        raise OutputError(
+            f"tensor '{name}' is not what its source said",
+            context=f"{array.dtype} {array.shape}; expected {dtype} {shape}",
+            hint="convert again: the source may have changed while it was read",
+            code="tensor-changed",
+        )
+    little = dtype.newbyteorder("<")
+    for block in _blocks(array, little):
+        file.write(np.ascontiguousarray(block, little).reshape(-1).view(np.uint8).data)
+
+
+def _blocks(array: Array, dtype: np.dtype[Any]) -> Iterator[Array]:
+    """An array that lies in order as it is, another in parts along its first axis."""
+    if (array.flags.c_contiguous and array.dtype == dtype) or not array.shape:
+        yield array
+        return
+    rows = max(1, BLOCK // max(1, array[:1].nbytes))
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows]
