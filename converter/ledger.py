@@ -61,16 +61,29 @@ def wrong_arrays(placements: Sequence[Placement], tensors: Mapping[str, Array]) 
     for placement in placements:
         if placement.added:
             continue
-        weight = placement.weight
-        given_back: tuple[Array, ...] = ()
-        if placement.fits(tensors):
-            held = [tensors[name] for name in placement.names]
-            given_back = weight.form.write(placement.form.read(held))
-        for k, stored in enumerate(weight.stored):
+        given_back = _given_back(placement, tensors)
+        for k, stored in enumerate(placement.weight.stored):
             if k >= len(given_back) or not _same_bits(given_back[k], stored.read()):
                 yield stored.name
 
 
+def _given_back(placement: Placement, tensors: Mapping[str, Array]) -> tuple[Array, ...]:
+    """The source's arrays, made of the tensors; none if these are not what is written.
+
+    Both ways are needed: where a weight becomes two biases, their sum may hide a change.
+    """
+    if not placement.fits(tensors):
+        return ()
+    if not all(_same_bits(tensors[name], array) for name, array in placement.tensors()):
+        return ()
+    held = [tensors[name] for name in placement.names]
+    return placement.weight.form.write(placement.form.read(held))
+
+
 def _same_bits(a: Array, b: Array) -> bool:
-    """Whether two arrays have the same shape, dtype and bits: NaN and -0 included."""
+    """Whether two arrays have the same shape, dtype and bits, in whatever order their bytes are.
+
+    NaN and -0 count as the bits that they are.
+    """
+    a, b = (array.astype(array.dtype.newbyteorder("="), copy=False) for array in (a, b))
     return a.shape == b.shape and a.dtype == b.dtype and sha256(a) == sha256(b)
