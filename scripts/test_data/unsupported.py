@@ -1,0 +1,159 @@
+"""Models that are sound, and that can't be expressed, or not yet."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.test_data import nested
+from scripts.test_data.bad import bad, save
+from scripts.test_data.catalogue import Keras, chain
+
+
+@bad("lambda_layer.keras", "lambda_layer.h5")
+def lambda_layer(keras: Keras, path: Path) -> None:
+    """A Lambda, whose code is in the file; all it does is double."""
+    layers = keras.layers
+    double = layers.Lambda(lambda x: 2.0 * x, output_shape=(2,), name="scale")
+    save(chain(keras, (None, 3), layers.LSTM(2), double, layers.Dense(1)), path)
+
+
+@bad("custom_layer.keras", "custom_layer.h5")
+def custom_layer(keras: Keras, path: Path) -> None:
+    """A layer of somebody's own, registered."""
+
+    @keras.saving.register_keras_serializable(package="mine")
+    class Doubling(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
+        """Twice its input."""
+
+        def call(self, x: Any) -> Any:
+            """The input, doubled."""
+            return 2.0 * x
+
+    layers = keras.layers
+    save(chain(keras, (None, 3), layers.LSTM(2), Doubling(name="scale"), layers.Dense(1)), path)
+
+
+@bad("custom_activation.keras")
+def custom_activation(keras: Keras, path: Path) -> None:
+    """An LSTM with an activation of somebody's own, registered."""
+
+    def tripled(x: Any) -> Any:
+        return 3.0 * x
+
+    keras.saving.register_keras_serializable(package="mine")(tripled)
+    layers = keras.layers
+    save(chain(keras, (None, 3), layers.LSTM(2, activation=tripled), layers.Dense(1)), path)
+
+
+@bad("subclassed.keras")
+def subclassed(keras: Keras, path: Path) -> None:
+    """A model that is a class of its own: its wiring is nowhere in the file."""
+
+    @keras.saving.register_keras_serializable(package="mine")
+    class Own(keras.Model):  # type: ignore[misc]  # Keras carries no types
+        """An LSTM and a Dense, called from Python."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.lstm = keras.layers.LSTM(2)
+            self.head = keras.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            """The Dense of the LSTM."""
+            return self.head(self.lstm(x))
+
+    model = Own()
+    model(np.zeros((1, 2, 3), np.float32))
+    save(model, path)
+
+
+@bad("masking.keras", "masking.h5")
+def masking(keras: Keras, path: Path) -> None:
+    """Masking before an LSTM."""
+    layers = keras.layers
+    save(chain(keras, (None, 3), layers.Masking(-1.0), layers.LSTM(2), layers.Dense(1)), path)
+
+
+@bad("mask_zero.keras")
+def mask_zero(keras: Keras, path: Path) -> None:
+    """An Embedding with mask_zero before an LSTM."""
+    layers = keras.layers
+    words = layers.Embedding(5, 3, mask_zero=True)
+    save(chain(keras, (None,), words, layers.LSTM(2), layers.Dense(1), dtype="int32"), path)
+
+
+@bad("stateful.keras")
+def stateful(keras: Keras, path: Path) -> None:
+    """An LSTM that goes on where the last batch ended."""
+    layers = keras.layers
+    x = keras.Input(batch_shape=(2, None, 3))
+    save(keras.Model(x, layers.Dense(1)(layers.LSTM(2, stateful=True)(x))), path)
+
+
+@bad("initial_state.keras")
+def initial_state(keras: Keras, path: Path) -> None:
+    """An LSTM that starts from another one's state."""
+    layers = keras.layers
+    x = keras.Input((None, 3), name="before")
+    y = keras.Input((None, 3), name="after")
+    _, h, c = layers.LSTM(2, return_state=True)(x)
+    save(keras.Model([x, y], layers.LSTM(2)(y, initial_state=[h, c])), path)
+
+
+@bad("conv_lstm_2d.keras")
+def conv_lstm_2d(keras: Keras, path: Path) -> None:
+    """ConvLSTM2D."""
+    save(chain(keras, (None, 4, 4, 1), keras.layers.ConvLSTM2D(1, 2)), path)
+
+
+@bad("rnn_cells.keras")
+def rnn_cells(keras: Keras, path: Path) -> None:
+    """RNN around a list of cells."""
+    layers = keras.layers
+    save(chain(keras, (None, 3), layers.RNN([layers.LSTMCell(2), layers.GRUCell(2)])), path)
+
+
+@bad("rnn_cell.keras")
+def rnn_cell(keras: Keras, path: Path) -> None:
+    """RNN around one cell, which is an LSTM written otherwise."""
+    layers = keras.layers
+    save(chain(keras, (None, 3), layers.RNN(layers.LSTMCell(2)), layers.Dense(1)), path)
+
+
+@bad("mixed_float16.keras")
+def mixed_float16(keras: Keras, path: Path) -> None:
+    """Computed in float16, kept in float32."""
+    layers = keras.layers
+    policy = "mixed_float16"
+    lstm, head = layers.LSTM(2, dtype=policy), layers.Dense(1, dtype=policy)
+    save(chain(keras, (None, 3), lstm, head), path)
+
+
+@bad("unbuilt.keras")
+def unbuilt(keras: Keras, path: Path) -> None:
+    """A Sequential that never saw an input: it has no weights yet."""
+    save(keras.Sequential([keras.layers.LSTM(2), keras.layers.Dense(1)]), path)
+
+
+@bad("always_dropout.keras")
+def always_dropout(keras: Keras, path: Path) -> None:
+    """A Dropout called with training=True: it drops in inference too."""
+    layers = keras.layers
+    x = keras.Input((None, 3))
+    save(keras.Model(x, layers.Dropout(0.5)(layers.LSTM(2)(x), training=True)), path)
+
+
+@bad("operation.keras")
+def operation(keras: Keras, path: Path) -> None:
+    """Slicing and arithmetic between layers, which become layers of their own."""
+    layers = keras.layers
+    x = keras.Input((None, 3))
+    sequence = layers.LSTM(2, return_sequences=True)(x)
+    save(keras.Model(x, layers.Dense(1)(sequence[:, -1] * 2.0 + 1.0)), path)
+
+
+@bad("layer_shared_with_nested.keras")
+def layer_shared_with_nested(keras: Keras, path: Path) -> None:
+    """A layer in a nested model and outside of it: .keras has its weights in one place only."""
+    save(nested.layer_shared_with_nested(keras), path)
