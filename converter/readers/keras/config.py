@@ -188,7 +188,7 @@ class Config:
         value = self.value(key, default=harmless[0])
         if not any(value is one or (value == one and type(value) is type(one)) for one in harmless):
             raise UnsupportedError(
-                f"{key} of {self.where} is not supported",
+                f"{key} of {self.where} is not read yet",
                 context=f"{key}={shown(value)}",
                 hint=hint,
                 code=code,

@@ -119,7 +119,7 @@ class Hdf5:
         waiting = [] if start is None else [("", start, 0)]
         while waiting:
             prefix, parent, level = waiting.pop()
-            for name, kind, address in self._children(parent, f"{group}/{prefix}"):
+            for name, kind, address in self._children(parent, f"{group}/{prefix}".lstrip("/")):
                 if not level and name in skip:
                     continue
                 if kind != h5py.h5o.TYPE_GROUP:
@@ -194,15 +194,16 @@ class Hdf5:
 
     def _group(self, path: str) -> Any:
         """The group of that path, by hard links alone; None if there is none."""
-        group = self._root
+        group, walked = self._root, ""
         for name in filter(None, path.split("/")):
             raw = name.encode()
             with self._errors(path):
                 if name == "." or "\0" in name or not group.links.exists(raw):
                     return None
-                if self._followed(group, raw, path)[0] != h5py.h5o.TYPE_GROUP:
+                if self._followed(group, raw, walked)[0] != h5py.h5o.TYPE_GROUP:
                     return None
                 group = h5py.h5g.open(group, raw)
+            walked += f"{name}/"
         return group
 
     def _children(self, group: Any, path: str) -> list[tuple[str, int, int]]:
@@ -215,7 +216,7 @@ class Hdf5:
         link = group.links.get_info(raw).type
         if link != h5py.h5l.TYPE_HARD:
             kind = {h5py.h5l.TYPE_SOFT: "soft", h5py.h5l.TYPE_EXTERNAL: "external"}
-            where = f"{path}/{raw.decode()}"
+            where = path + raw.decode()
             raise self._refused(where, f"{kind.get(link, 'unknown')} link", "hdf5-link")
         info = h5py.h5o.get_info(group, raw)
         return info.type, info.addr
@@ -329,14 +330,14 @@ class _Errors:
             reason = f": {error}" if isinstance(error, DamagedError) else ""
             raise FormatError(
                 f"{self._file} is a damaged HDF5 file",
-                context=f"at {named(self._path)}{reason}",
+                context=(f"at {named(self._path)}" if self._path else "from the start") + reason,
                 hint="copy or download the file again; the original may be whole",
                 code="hdf5",
             ) from error
 
 
 def _root(handle: BinaryIO, path: str) -> h5py.File:
-    with _Errors(path, "the file"):
+    with _Errors(path, ""):
         root = h5py.File(handle, "r")
         if root.id.get_create_plist().get_sizes() != (8, 8):
             raise DamagedError("addresses that are not of 8 bytes")

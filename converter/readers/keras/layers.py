@@ -63,7 +63,7 @@ def build(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: W
     """
     entry = KINDS.get(config.kind)
     if entry is None:
-        raise unknown(config.where, f"{shown(config.kind)}; known: {', '.join(sorted(KINDS))}")
+        raise unknown(config.where, shown(config.kind))
     if not inputs or (len(inputs) > 1 and not entry.several):
         raise FormatError(
             f"{config.where} is called with a wrong number of inputs",
