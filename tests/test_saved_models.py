@@ -35,21 +35,6 @@ FLOAT32 = 1e-5
 EXACT = 1e-12
 """Of the largest output, in float64: rounding over at most 20 steps, measured below 1e-14."""
 
-CONSTANTS = dict.fromkeys(
-    (
-        "activation_layers",
-        "activations",
-        "activations_of_keras3",
-        "dense_options",
-        "gru_activations",
-        "lstm_activations",
-        "rnn_activations",
-    ),
-    1e-7,
-)
-"""Models whose float64 Keras on TensorFlow keeps a constant in float32: the slope of leaky_relu,
-and the root in gelu. Measured: 3e-8."""
-
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -100,7 +85,7 @@ def test_a_saved_model_answers_as_the_keras_that_wrote_it(name):
         judged = tupled(converter.judge(model, *inputs))
         assert_near(judged, answers, FLOAT32)
         if exact:
-            assert_near(judged, exact, CONSTANTS.get(Path(name).stem, EXACT))
+            assert_near(judged, exact, EXACT)
         with torch.inference_mode():
             given = tupled(module(*[torch.from_numpy(array) for array in inputs]))
         assert_near([tensor.numpy() for tensor in given], answers, FLOAT32)
