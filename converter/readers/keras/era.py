@@ -9,7 +9,7 @@ from converter.description import Era
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.strict import named
 
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,9}))?([-.\w+]{0,40})")
+_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,9}))?([-.\w+]{0,40})", re.ASCII)
 
 _TYPICAL = {
     Era.KERAS_1: (1, 2),

@@ -8,8 +8,8 @@ model, with the attribute `weight_names`: paths in the group, in the order of Ke
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from converter.description import Era, Model
 from converter.errors import ConverterError, FormatError, WeightError
@@ -46,6 +46,13 @@ class Entry:
         """The entry of that name in that group."""
         *folders, name = re.sub(r":\d+$", "", weight).split("/")
         return cls(f"{group}/{weight}", tuple(folders), name)
+
+    def seen_as(self, names: Collection[str]) -> Entry:
+        """With one of these names, where it is one that TensorFlow 1 counted: "kernel_1"."""
+        counted = re.fullmatch(r"(.+)_\d+", self.name)
+        if self.name in names or not counted or counted[1] not in names:
+            return self
+        return replace(self, name=counted[1])
 
 
 def read(file: File, era: Era | None) -> Model:
@@ -107,7 +114,7 @@ def _found(weights: Hdf5, wanted: list[Expected], path: str) -> Found:
     if groups is None:
         raise damaged(path, f"no layer_names in {GROUP}")
     listed: dict[str, list[Entry]] = {}
-    for group in [*groups, OF_THE_MODEL]:
+    for group in groups if OF_THE_MODEL in groups else [*groups, OF_THE_MODEL]:
         if group in listed:
             raise damaged(path, f"layer {named(group)} twice")
         names = weights.names(f"{GROUP}/{group}", "weight_names") or []
@@ -139,6 +146,8 @@ def _matched(
     Raises:
         WeightError: One is missing or surplus, or it cannot be said which is which.
     """
+    names = {expected.name for expected in wanted}
+    entries = [entry.seen_as(names) for entry in entries]
     index = _Index(entries)
     candidates = [index.candidates(expected) for expected in wanted]
     for expected, found in zip(wanted, candidates, strict=True):
@@ -202,9 +211,8 @@ def _in_order(
     The order is that of the layers only where all of them are frozen, or none, and says nothing
     about two parts of one layer, of which one may be frozen.
     """
-    names = {expected.name for expected in wanted}
     pairs: list[tuple[Expected, Entry]] = []
-    for name in sorted(names):
+    for name in sorted({expected.name for expected in wanted}):
         expected_here = [expected for expected in wanted if expected.name == name]
         entries_here = [entry for entry in entries if entry.name == name]
         owners = {expected.owner for expected in expected_here}

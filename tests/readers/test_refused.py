@@ -1,0 +1,238 @@
+"""What is in Keras and not read: a code, the layer, what was found, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from converter.description import Layer
+from converter.readers import read
+from tests.readers.files import (
+    archive,
+    called,
+    counted,
+    functional,
+    given,
+    hdf5,
+    layer,
+    sequential,
+)
+
+Error = Callable[[Callable[[], object]], str]
+One = Callable[..., Layer]
+
+MASK = (
+    "makes a mask, which is not read yet",
+    "  help:  save the model without the mask where all sequences have their full length",
+)
+
+
+def refusal(error_of: Error, file: Path, part: dict[str, Any]) -> str:
+    """The text of the error for a layer in a model."""
+    config = sequential(given((None, None, 3)), part)
+    texts = {
+        error_of(lambda: read(archive(file, config, {}))),
+        error_of(lambda: read(hdf5(file, config, {}))),
+    }
+    assert len(texts) == 1  # the same for both formats
+    return texts.pop()
+
+
+def test_masks_are_refused(file: Path, error_of: Error) -> None:
+    assert refusal(error_of, file, layer("Masking", "m", mask_value=0.0)) == (
+        f"error[mask]: layer 'm' of model {MASK[0]}\n"
+        f'  found: "Masking": steps that are to be skipped\n{MASK[1]}'
+    )
+    embedding = layer("Embedding", "e", input_dim=5, output_dim=2, mask_zero=True)
+    assert refusal(error_of, file, embedding) == (
+        f"error[mask]: layer 'e' of model {MASK[0]}\n"
+        f"  found: Embedding with mask_zero=true\n{MASK[1]}"
+    )
+
+
+def test_an_embedding_without_a_mask_is_read(one: One) -> None:
+    settings = {"input_dim": 5, "output_dim": 2, "mask_zero": False}
+    assert one("Embedding", counted(5, 2), shape=(None, None), **settings)
+
+
+def test_a_mask_in_each_step_is_refused(file: Path, error_of: Error) -> None:
+    inner = layer("Embedding", "e", input_dim=5, output_dim=2, mask_zero=True)
+    text = refusal(error_of, file, layer("TimeDistributed", "t", layer=inner))
+    assert text == (
+        f"error[mask]: layer 't/e' of model {MASK[0]}\n  found: mask_zero=true\n{MASK[1]}"
+    )
+
+
+def test_a_lambda_is_never_run(file: Path, error_of: Error) -> None:
+    code = {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": None}}
+    help_ = "  help:  replace it by layers of Keras itself"
+    expected = (
+        "error[lambda-layer]: layer 'l' of model is a Lambda: its Python code is in the file\n"
+        f'  found: "Lambda": code that is never run\n{help_}'
+    )
+    assert refusal(error_of, file, layer("Lambda", "l", function=code)) == expected
+    inner = layer("Lambda", "l", function=code)
+    wrapped = layer("TimeDistributed", "t", layer=inner)
+    assert refusal(error_of, file, wrapped) == expected.replace("'l'", "'t/l'")
+    both = layer("Bidirectional", "b", layer=inner)
+    assert refusal(error_of, file, both) == expected.replace("'l'", "'b/l'")
+    nested = sequential(given((None, None, 3)), inner)
+    nested["config"]["name"] = "n"
+    assert refusal(error_of, file, nested) == expected.replace("'l'", "'n/l'")
+
+
+def test_a_lambda_as_an_activation_is_never_run(file: Path, error_of: Error) -> None:
+    code = {"class_name": "__lambda__", "config": {"value": "4wEAAAA="}}
+    assert refusal(error_of, file, layer("Dense", "d", units=2, activation=code)) == (
+        "error[lambda-layer]: activation of layer 'd' of model is a Lambda: its Python code is in "
+        'the file\n  found: {"class_name": "__lambda__", "config": {"value": "4wEAAAA="}}\n'
+        "  help:  replace it by layers of Keras itself"
+    )
+
+
+@pytest.mark.parametrize("kind", ["ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"])
+def test_convolutional_lstms_are_refused(kind: str, file: Path, error_of: Error) -> None:
+    assert refusal(error_of, file, layer(kind, "c")) == (
+        "error[conv-lstm]: layer 'c' of model is a convolutional LSTM, which is not read yet\n"
+        f'  found: "{kind}": a convolution in each gate\n'
+        "  help:  convert it with Keras's own export"
+    )
+
+
+def test_cells_are_refused(file: Path, error_of: Error) -> None:
+    cells = layer("RNN", "r", cell=layer("LSTMCell", "cell", units=2))
+    expected = (
+        "error[rnn-cells]: layer 'r' of model is an RNN of cells, which is not read yet\n"
+        '  found: "RNN": cells with weights of their own\n'
+        "  help:  use LSTM, GRU or SimpleRNN layers one after another"
+    )
+    assert refusal(error_of, file, cells) == expected
+    both = layer("Bidirectional", "b", layer=cells)
+    assert refusal(error_of, file, both) == expected.replace("'r'", "'b/r'")
+
+
+@pytest.mark.parametrize(
+    ("kind", "module"),
+    [
+        ("TFOpLambda", None),
+        ("SlicingOpLambda", None),
+        ("TensorFlowOpLayer", None),
+        ("Add", "keras.src.ops.numpy"),
+        ("GetItem", "keras.src.ops.numpy"),
+        ("NotEqual", "keras.src.ops.numpy"),
+    ],
+)
+def test_operations_are_refused(kind: str, module: str, file: Path, error_of: Error) -> None:
+    part = {**layer(kind, "o"), "module": module}
+    assert refusal(error_of, file, part) == (
+        "error[operation]: layer 'o' of model is an operation outside any layer, which is not read "
+        f'yet\n  found: "{kind}": an operation on tensors\n'
+        "  help:  use a layer instead: Add, Multiply, Concatenate, Reshape, ..."
+    )
+
+
+def test_a_layer_of_the_same_name_as_an_operation_is_read(file: Path) -> None:
+    config = functional(
+        [called(given((None, 3))), called(layer("Add", "sum"), ["x", "x"])], ["x"], ["sum"]
+    )
+    assert len(read(archive(file, config, {})).layers) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["StringLookup", "IntegerLookup", "TextVectorization", "Normalization", "Hashing"]
+)
+def test_preprocessing_is_refused(kind: str, file: Path, error_of: Error) -> None:
+    part = layer(kind, "p", vocabulary="/etc/passwd")
+    assert refusal(error_of, file, part) == (
+        "error[preprocessing-layer]: layer 'p' of model prepares data, and is not read\n"
+        f'  found: "{kind}": a vocabulary, statistics or a random choice\n'
+        "  help:  prepare the data outside the model"
+    )
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+def test_states_that_are_kept_are_refused(kind: str, file: Path, error_of: Error) -> None:
+    part = layer(kind, "s", units=2, stateful=True)
+    expected = (
+        "error[stateful]: stateful of layer 's' of model is not read yet\n"
+        "  found: stateful=true\n"
+        "  help:  make the states inputs and outputs, or save the model with stateful=False"
+    )
+    assert refusal(error_of, file, part) == expected
+    both = layer("Bidirectional", "b", layer=part)
+    assert refusal(error_of, file, both) == expected.replace("'s'", "'b/s'")
+
+
+@pytest.mark.parametrize("kind", ["CuDNNLSTM", "MultiHeadAttention", "TFSMLayer", "Sparse", "os"])
+def test_other_classes_are_unknown(kind: str, file: Path, error_of: Error) -> None:
+    assert refusal(error_of, file, layer(kind, "u")) == (
+        "error[unknown-layer]: layer 'u' of model is of a class that is not known\n"
+        f'  found: "{kind}"\n'
+        "  help:  replace it by layers of Keras itself; code of other classes is never run"
+    )
+
+
+def test_other_layers_are_not_read_in_two_directions(file: Path, error_of: Error) -> None:
+    both = layer("Bidirectional", "b", layer=layer("Dense", "d", units=2))
+    assert refusal(error_of, file, both) == (
+        "error[unknown-layer]: layer 'b' of model is of a layer that is not read in two "
+        'directions\n  found: "Dense"; known: LSTM, GRU, SimpleRNN\n'
+        "  help:  use LSTM, GRU or SimpleRNN in Bidirectional"
+    )
+
+
+def test_a_subclass_of_model_is_refused(file: Path, error_of: Error) -> None:
+    config = {"module": "mine", "class_name": "Own", "config": {}, "registered_name": "mine>Own"}
+    assert error_of(lambda: read(archive(file, config, {}))) == (
+        "error[subclassed-model]: the model of model is a subclass: what it computes is in its "
+        'Python code\n  found: "Own", not Functional, Model, Sequential\n'
+        "  help:  build it from layers as a Functional model and save that"
+    )
+
+
+def test_a_subclass_with_layers_is_unknown(file: Path, error_of: Error) -> None:
+    config = {**sequential(given((None, 3))), "class_name": "Own"}
+    text = error_of(lambda: read(archive(file, config, {})))
+    assert text == (
+        "error[unknown-layer]: the model of model is of a class that is not known\n"
+        '  found: "Own", a class of its own\n'
+        "  help:  replace it by layers of Keras itself; code of other classes is never run"
+    )
+
+
+@pytest.mark.parametrize("key", ["sparse", "ragged", "optional"])
+def test_inputs_that_are_no_plain_arrays_are_refused(key: str, file: Path, error_of: Error) -> None:
+    config = sequential(given((None, 3), **{key: True}))
+    assert error_of(lambda: read(archive(file, config, {}))) == (
+        f"error[input-kind]: {key} of layer 'x' of model is not read yet\n"
+        f"  found: {key}=true\n  help:  use a dense input of padded sequences"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["string", "float16", "complex64", 3, ["float32"]])
+def test_inputs_of_other_dtypes_are_refused(dtype: object, file: Path, error_of: Error) -> None:
+    x = given((None, 3))
+    x["config"]["dtype"] = dtype
+    text = error_of(lambda: read(archive(file, sequential(x), {})))
+    assert text.startswith(
+        "error[dtype-policy]: the input of layer 'x' of model has a dtype that is not read\n"
+    )
+
+
+@pytest.mark.parametrize("shape", [None, [], 3, [None, 0], [None, -1], [None, True], [None, 2.0]])
+def test_a_shape_is_a_list_of_sizes(shape: object, file: Path, error_of: Error) -> None:
+    x = given((None, 3))
+    x["config"]["batch_shape"] = shape
+    text = error_of(lambda: read(archive(file, sequential(x), {})))
+    assert text.startswith("error[config]: batch_shape of layer 'x' of model is not as Keras")
+
+
+def test_weights_of_an_adapter_are_refused(one: One, error_of: Error) -> None:
+    assert error_of(lambda: one("Dense", units=2, lora_rank=4)) == (
+        "error[stored-weights]: lora_rank of layer 'it' of model is not read yet\n"
+        "  found: lora_rank=4\n  help:  save the model with plain float32 weights"
+    )
+    assert one("Dense", counted(3, 2), counted(2), units=2, quantization_config=None)
