@@ -208,8 +208,6 @@ def test_models_that_call_models_do_not_grow_without_end(
         ([["x", 0, 0, {"mask": ["x", 0, 0]}]], "mask"),
         ({"args": [tensor("x")], "kwargs": {"training": True}}, "training"),
         ([["x", 0, 0, {"training": True}]], "training"),
-        ({"args": [tensor("x")], "kwargs": {"initial_state": [tensor("x")]}}, "initial-state"),
-        ([["x", 0, 0, {"initial_state": [["x", 0, 0]]}]], "initial-state"),
         ({"args": [tensor("x"), tensor("x")], "kwargs": {}}, "call-argument"),
         ({"args": [tensor("x")], "kwargs": {"scale": 2}}, "call-argument"),
         ([["x", 0, 0, {"constants": [["x", 0, 0]]}]], "call-argument"),
@@ -272,11 +270,6 @@ def test_the_texts_of_refused_calls(file: Path, error_of: Error) -> None:
         "  found: training=true: its dropout draws anew at every call\n"
         "  help:  build the model without training=True and save it again"
     )
-    assert text([["x", 0, 0, {"initial_state": [["h", 0, 0]]}]]) == (
-        "error[initial-state]: layer 'a' of model is given its initial state, which is not read "
-        'yet\n  found: initial_state=[["h", 0, 0]]\n'
-        "  help:  let it start from zeros, or convert the part of the model behind it"
-    )
     assert text([["x", 0, 0, {"scale": 2}]]) == (
         "error[call-argument]: layer 'a' of model is called with the argument \"scale\", which is "
         "not read\n  found: 2\n  help:  call the layer with the tensors alone"
@@ -284,21 +277,6 @@ def test_the_texts_of_refused_calls(file: Path, error_of: Error) -> None:
     assert text({"args": [{"p": tensor("x")}], "kwargs": {}}) == (
         "error[call-argument]: layer 'a' of model is called with a dictionary, which is not read\n"
         "  found: keys 'p'\n  help:  call it with a list of tensors"
-    )
-
-
-@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN", "Bidirectional"])
-def test_several_inputs_of_a_recurrent_layer_are_its_states(
-    kind: str, file: Path, error_of: Error
-) -> None:
-    part = called_2(layer(kind, "r", units=2), [["x", 0, 0, {}], ["h", 0, 0, {}]])
-    config = functional(
-        [called_2(given((None, None, 3))), called_2(given((None, 2), "h")), part], ["x", "h"], ["r"]
-    )
-    assert refusal(error_of, file, config, {}) == (
-        "error[initial-state]: layer 'r' of model is given its initial state, which is not read "
-        "yet\n  found: states 'h'\n"
-        "  help:  let it start from zeros, or convert the part of the model behind it"
     )
 
 
