@@ -23,9 +23,9 @@ from converter.errors import FormatError
 from converter.readers import zipped
 from converter.readers.file import Content, File
 from converter.readers.keras.architecture import LayerPart, ModelPart, read_model
+from converter.readers.keras.assembly import assembled
 from converter.readers.keras.era import Writer
 from converter.readers.keras.hdf5 import Hdf5
-from converter.readers.keras.sourced import finished
 from converter.readers.keras.weights import Expected, Found, checked, damaged, missing, surplus
 from converter.readers.strict import MAX_BYTES, named, parse, shown, too_large
 
@@ -83,7 +83,7 @@ def read(file: File, era: Era | None) -> Model:
         with Hdf5.opened(contents[WEIGHTS], file.path) as weights:
             return _found(weights, wanted, model, writer, file.path)
 
-    return finished(model, writer, search, file, FORM)
+    return assembled(model, writer, search, file, FORM)
 
 
 def _text(file: File, contents: dict[str, Content], name: str) -> bytes:

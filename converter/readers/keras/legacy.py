@@ -15,9 +15,9 @@ from converter.description import Era, Model
 from converter.errors import ConverterError, FormatError, WeightError
 from converter.readers.file import File, Part
 from converter.readers.keras.architecture import ModelPart, read_model
+from converter.readers.keras.assembly import assembled
 from converter.readers.keras.era import Writer
 from converter.readers.keras.hdf5 import Hdf5
-from converter.readers.keras.sourced import finished
 from converter.readers.keras.weights import Expected, Found, checked, damaged, missing, surplus
 from converter.readers.strict import named, parse
 
@@ -78,7 +78,7 @@ def read(file: File, era: Era | None) -> Model:
         with Hdf5.opened(content, file.path) as weights:
             return _found(weights, _as_saved(wanted, model), file.path)
 
-    return finished(model, writer, search, file, FORM)
+    return assembled(model, writer, search, file, FORM)
 
 
 def _as_saved(wanted: list[Expected], model: ModelPart) -> list[Expected]:

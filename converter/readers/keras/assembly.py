@@ -22,7 +22,7 @@ from converter.readers.keras.graph import wire
 from converter.readers.keras.weights import Expected, Found, Wanted
 
 
-def finished(
+def assembled(
     model: ModelPart,
     writer: Writer,
     search: Callable[[list[Expected]], Found],
