@@ -53,9 +53,11 @@ class Embedding(Layer):
 
     Attributes:
         embeddings: (rows, units).
+        mask_zero: A second output says which indices are not 0.
     """
 
     embeddings: Weight
+    mask_zero: bool = False
 
     @property
     def rows(self) -> int:
@@ -68,8 +70,25 @@ class Embedding(Layer):
         return self.embeddings.shape[1]
 
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        """A last axis of `units` is added."""
-        return ((*inputs[0], self.units),)
+        """A last axis of `units` is added; then the mask."""
+        rows: Shape = (*inputs[0], self.units)
+        return (rows, inputs[0]) if self.mask_zero else (rows,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Masking(Layer):
+    """Steps in which every feature is `mask_value` are zeroed; a second output is the mask.
+
+    Attributes:
+        mask_value: Of steps that do not count.
+    """
+
+    mask_value: float
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """The input's, and the mask's: without the last axis."""
+        (x,) = inputs
+        return x, rank_at_least(x, 2)[:-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

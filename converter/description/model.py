@@ -69,11 +69,21 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A layer applied to values."""
+    """A layer applied to values.
+
+    Attributes:
+        mask: Which steps count, (batch, time) of bool; the others are skipped.
+    """
 
     layer: Layer
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    mask: Value | None = None
+
+    @property
+    def needs(self) -> tuple[Value, ...]:
+        """Every value that it reads: the inputs, and the mask."""
+        return self.inputs if self.mask is None else (*self.inputs, self.mask)
 
 
 class Era(Enum):
@@ -159,7 +169,7 @@ class Model:
         calls: list[Call] = []
         for call in reversed(self.calls):
             if any(value.name in wanted for value in call.outputs):
-                wanted.update(value.name for value in call.inputs)
+                wanted.update(value.name for value in call.needs)
                 calls.append(call)
         return replace(self, calls=tuple(reversed(calls)), outputs=outputs)
 

@@ -111,6 +111,8 @@ class Recurrent(Layer):
         merge: Of the two directions; None with one direction.
         stateful: The states are kept from one call to the next.
         time_major: Inputs and outputs are (T, B, ...), as Keras 2 allows.
+        zero_output_for_mask: What a step that is masked returns: zeros, rather than what the step
+            before it returned (zeros if there is none). The states are carried in both cases.
     """
 
     forward: Direction
@@ -120,6 +122,7 @@ class Recurrent(Layer):
     return_state: bool = False
     stateful: bool = False
     time_major: bool = False
+    zero_output_for_mask: bool = False
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -163,6 +166,11 @@ class Recurrent(Layer):
             raise ShapeMismatchError(
                 f"{len(states)} initial states; expected {len(self.state_shapes)}"
             )
+        for state, expected in zip(states, self.state_shapes, strict=len(states) > 0):
+            if len(state) != 2 or state[1] not in (None, *expected):
+                raise ShapeMismatchError(
+                    f"an initial state of shape {state}; expected (batch, {expected[0]})"
+                )
         batch = x[1] if self.time_major else x[0]
         lead: Shape = (batch,)
         if self.return_sequences:

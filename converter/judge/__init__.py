@@ -64,7 +64,7 @@ class Judge:
         }
         with np.errstate(all="ignore"):  # an overflow is an infinity, as in every framework
             for call in self.model.calls:
-                values |= self._called(call, [values[value.name] for value in call.inputs])
+                values |= self._called(call, [values[value.name] for value in call.needs])
         return values
 
     def _as_declared(self, array: Array, value: Value) -> Array:
@@ -77,7 +77,7 @@ class Judge:
         """The outputs of one call by their names."""
         layer = call.layer
         try:
-            layer.output_shapes(tuple(array.shape for array in arrays))
+            layer.output_shapes(tuple(array.shape for array in arrays[: len(call.inputs)]))
         except ShapeMismatchError as error:
             raise UsageError(
                 f"layer '{layer.name}' cannot take what these inputs become",
@@ -85,7 +85,10 @@ class Judge:
                 hint="give inputs of a length that every layer can take",
                 code="layer-input",
             ) from error
-        outputs = MEANINGS[layer](layer, *arrays)
+        if call.mask is None:
+            outputs = MEANINGS[layer](layer, *arrays)
+        else:
+            outputs = MEANINGS[layer](layer, *arrays[:-1], mask=arrays[-1])
         return {
             value.name: array if _is_whole(array) else array.astype(self.dtype, copy=False)
             for value, array in zip(call.outputs, outputs, strict=True)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from converter.description import Activate, Dense, Dropout, Embedding, PReLU, TimeDistributed
+from converter.description import (
+    Activate,
+    Dense,
+    Dropout,
+    Embedding,
+    Masking,
+    PReLU,
+    TimeDistributed,
+)
 from converter.errors import UsageError
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS
@@ -29,7 +37,14 @@ def _(layer: Embedding, x: Array) -> tuple[Array, ...]:
             hint="give the indices that the model was trained with",
             code="embedding-index",
         )
-    return (layer.embeddings.read()[index.astype(np.int64)],)
+    rows = layer.embeddings.read()[index.astype(np.int64)]
+    return (rows, x != 0) if layer.mask_zero else (rows,)
+
+
+@MEANINGS.register(Masking)
+def _(layer: Masking, x: Array) -> tuple[Array, ...]:
+    mask = (x != layer.mask_value).any(-1)
+    return x * mask[..., np.newaxis], mask
 
 
 @MEANINGS.register(Activate)

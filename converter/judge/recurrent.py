@@ -88,13 +88,18 @@ STEPS: Mapping[Cell, Callable[[_Step, Array, States], States]] = {
 """The next states, from W x + b of one step, (G, B, H) in the order of `GATES`, and the states."""
 
 
-def _sequence(direction: Direction, x: Array, states: States) -> tuple[Array, States]:
+def _sequence(
+    direction: Direction, x: Array, states: States, mask: Array | None
+) -> tuple[Array, States]:
     """Every output, (T, B, H) in the order of reading, and the last states.
+
+    A step that is masked repeats the output before it, zeros at first, and leaves the states.
 
     Args:
         direction: Its weights are used.
         x: (T, B, I).
         states: The initial ones; none means zeros.
+        mask: (T, B), True where a step counts.
     """
     time, batch, inputs = x.shape
     kernel, gates, units = direction.kernel.read(), len(GATES[direction.cell]), direction.units
@@ -115,9 +120,16 @@ def _sequence(direction: Direction, x: Array, states: States) -> tuple[Array, St
     states = states or (np.zeros((batch, units), products.dtype),) * STATES[direction.cell]
     outputs = np.empty((time, batch, units), products.dtype)
     advance = STEPS[direction.cell]
+    last = np.zeros((batch, units), products.dtype)
     for t in range(time):
-        states = advance(step, products[t], states)
-        outputs[t] = states[0]
+        new = advance(step, products[t], states)
+        if mask is not None:
+            counts = mask[time - 1 - t if direction.go_backwards else t, :, np.newaxis]
+            new = tuple(np.where(counts, one, old) for one, old in zip(new, states, strict=True))
+            last = np.where(counts, new[0], last)
+        else:
+            last = new[0]
+        states, outputs[t] = new, last
     return outputs, states
 
 
@@ -136,7 +148,7 @@ def _merged(merge: Merge | None, forward: Array, backward: Array) -> tuple[Array
 
 
 @MEANINGS.register(Recurrent)
-def _(layer: Recurrent, x: Array, *initial: Array) -> tuple[Array, ...]:
+def _(layer: Recurrent, x: Array, *initial: Array, mask: Array | None = None) -> tuple[Array, ...]:
     if layer.stateful:
         raise UnsupportedError(
             f"layer '{layer.name}' keeps its states from one call to the next",
@@ -146,15 +158,20 @@ def _(layer: Recurrent, x: Array, *initial: Array) -> tuple[Array, ...]:
         )
     if not layer.time_major:
         x = x.swapaxes(0, 1)
+        mask = None if mask is None else mask.T
     returned: list[Array] = []
     last: list[Array] = []
     for direction in layer.directions:
         count = STATES[direction.cell]
-        outputs, states = _sequence(direction, x, initial[:count])
+        outputs, states = _sequence(direction, x, initial[:count], mask)
+        if mask is not None and layer.zero_output_for_mask:
+            counts = mask[::-1] if direction.go_backwards else mask
+            outputs = outputs * counts[..., np.newaxis]
         initial = initial[count:]
         last.extend(states)
         if not layer.return_sequences:
-            returned.append(states[0])
+            # With a mask the last output need not be the state: zeros if no step counts.
+            returned.append(outputs[-1] if mask is not None and len(outputs) else states[0])
             continue
         if direction is layer.backward:  # bidirectional.py flips it, whichever way it was read
             outputs = outputs[::-1]

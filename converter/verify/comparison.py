@@ -64,10 +64,7 @@ def _deviations(
     for draw in range(DRAWS):
         generator = np.random.default_rng(draw)
         moved = Judge(model.map_weights(lambda _, name, weight: _moved_weight(weight, generator)))  # noqa: B023  called before the next draw
-        shaken = [
-            Case(case.name, tuple(_moved(array, generator) for array in case.arrays))
-            for case in cases
-        ]
+        shaken = [_shaken(case, generator) for case in cases]
         for k, outputs in enumerate(answers_of_judge(moved, shaken)):
             for j, (output, expected) in enumerate(zip(outputs, truth[k], strict=True)):
                 with np.errstate(invalid="ignore"):
@@ -75,6 +72,17 @@ def _deviations(
                 known = distance[np.isfinite(distance)]
                 largest[k][j] = max(largest[k][j], float(known.max(initial=0)))
     return largest
+
+
+def _shaken(case: Case, generator: np.random.Generator) -> Case:
+    """The case with every element moved that may move."""
+    moved = [_moved(array, generator) for array in case.arrays]
+    if case.still:
+        moved = [
+            np.where(still, array, other)
+            for still, array, other in zip(case.still, case.arrays, moved, strict=True)
+        ]
+    return Case(case.name, tuple(moved))
 
 
 def _moved_weight(weight: Weight, generator: np.random.Generator) -> Weight:

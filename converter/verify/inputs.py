@@ -12,6 +12,7 @@ from converter.description import (
     Dropout,
     Embedding,
     Flatten,
+    Masking,
     Model,
     Permute,
     RepeatVector,
@@ -32,15 +33,23 @@ MOVERS = (Concatenate, Dropout, Flatten, Permute, RepeatVector, Reshape)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Inputs, and what they are in words."""
+    """Inputs, and what they are in words.
+
+    Attributes:
+        arrays: One for each input.
+        still: For each input, which elements mean something else if they move by the least: an
+            index, the value of a masked step. () where none do.
+    """
 
     name: str
     arrays: tuple[Array, ...]
+    still: tuple[Array, ...] = ()
 
 
 def cases(model: Model, seed: int = 0) -> Iterator[Case]:
     """Batches of 1, 3 and 17, lengths of 1, 2 and more, values of several sizes.
 
+    Where the model masks steps: masked at the end, at the beginning, in between, and all of them.
     The same for the same model and seed.
     """
     generator = np.random.default_rng(seed)
@@ -56,6 +65,9 @@ def cases(model: Model, seed: int = 0) -> Iterator[Case]:
         (3, usual, "x10"),
         (3, usual, "x1e-3"),
     ]
+    masks = mask_values(model)
+    if masks:
+        wanted += [(len(PATTERNS), usual, "masked"), (1, usual, "masked")]
     seen: set[str] = set()
     for batch, time, kind in wanted:
         shapes = [_filled(value.shape, batch, time) for value in model.inputs]
@@ -63,11 +75,19 @@ def cases(model: Model, seed: int = 0) -> Iterator[Case]:
             _array(value, shape, kind, bounds.get(value.name), generator)
             for value, shape in zip(model.inputs, shapes, strict=True)
         )
+        if kind == "masked":
+            for value, array in zip(model.inputs, arrays, strict=True):
+                if value.name in masks:
+                    _mask(array, masks[value.name])
+        still = tuple(
+            np.full(array.shape, value.name in bounds) | (array == masks.get(value.name, np.nan))
+            for value, array in zip(model.inputs, arrays, strict=True)
+        )
         free = any(None in value.shape[1:] for value in model.inputs)
         words = f"batch={shapes[0][0]}" + (f" time={time}" if free else "") + f" {kind}"
         if words not in seen:
             seen.add(words)
-            yield Case(words, arrays)
+            yield Case(words, arrays, still)
 
 
 def usual_length(model: Model) -> int:
@@ -126,6 +146,46 @@ def _array(
     if value.dtype.startswith(("int", "uint", "bool")):
         return np.round(drawn * scale * 3).astype(value.dtype)
     return (drawn * scale).astype(np.float32)
+
+
+PATTERNS = ("holes", "none", "right", "left", "all", "but one")
+"""Which steps of an example are masked."""
+
+
+def _mask(array: Array, value: float) -> None:
+    """Write the value of a masked step into some steps, another pattern for each example."""
+    time = array.shape[1]
+    for row, example in enumerate(array):
+        match PATTERNS[row % len(PATTERNS)]:
+            case "holes":
+                steps = np.arange(time) % 3 == 1
+            case "right":
+                steps = np.arange(time) >= (time + 1) // 2
+            case "left":
+                steps = np.arange(time) < time // 2
+            case "all":
+                steps = np.full(time, True)
+            case "but one":
+                steps = np.arange(time) != time // 2
+            case _:
+                continue
+        example[steps] = value
+
+
+def mask_values(model: Model) -> Mapping[str, float]:
+    """For each input whose steps can be masked, the value that masks them."""
+    values: dict[str, float] = {}
+    for call in model.calls:
+        if isinstance(call.layer, Masking):
+            values[call.inputs[0].name] = call.layer.mask_value
+        elif isinstance(call.layer, Embedding) and call.layer.mask_zero:
+            values[call.inputs[0].name] = 0.0
+    inputs = {value.name: value for value in model.inputs}
+    return {
+        name: value
+        for name, value in values.items()
+        if name in inputs and len(inputs[name].shape) > 1
+    }
 
 
 def index_bounds(model: Model) -> Mapping[str, int]:

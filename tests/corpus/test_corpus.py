@@ -21,20 +21,13 @@ from converter.errors import ConverterError
 TOLERANCE = 1e-5
 """Of the largest output: float32 of both frameworks over up to 400 steps. Measured: below 3e-6."""
 
-MASK = ("mask", "masks are another capability")
-STATES = ("initial-state", "initial states are another capability")
 KERAS_1 = ("keras-1", "Keras 1 is another capability")
 DL4J = "models/deeplearning4j+dl4j-test-resources/src/main/resources/"
-ASTRORAPID = "models/daniel-muthukrishna+astrorapid"
-
 REFUSED: dict[str, tuple[str, str]] = {
     "models/appeler+ethnicolr/c99a7a953e/ethnicolr/models/fl_voter_reg/lstm/fl_all_ln_lstm.h5": (
         "training",
         "its LSTM is called with training=True: Keras itself answers differently at every call",
     ),
-    f"{ASTRORAPID}/f63dc656c9/astrorapid/keras_model_no_redshift.hdf5": MASK,
-    f"{DL4J}modelimport/keras/examples/masking/masking_two_lstm.h5": MASK,
-    f"{DL4J}modelimport/keras/examples/masking/masking_zero_lstm.h5": MASK,
     f"{DL4J}keras/simple/lstm_tf_model.h5": KERAS_1,
     f"{DL4J}modelimport/keras/examples/simple_lstm/simple_lstm_th_keras_1_model.h5": KERAS_1,
     f"{DL4J}modelimport/keras/weights/bidirectional_lstm_no_return_sequences_theano_1.h5": KERAS_1,
@@ -50,12 +43,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "keras215/cells.keras": ("rnn-cells", "RNN of cells is another capability"),
     "keras215/convlstm.h5": ("conv-lstm", "ConvLSTM is another capability"),
     "keras215/convlstm.keras": ("conv-lstm", "ConvLSTM is another capability"),
-    "keras215/init.h5": STATES,
-    "keras215/init.keras": STATES,
-    "keras215/masking.h5": MASK,
-    "keras215/masking.keras": MASK,
-    "keras215/s2s.h5": STATES,
-    "keras215/s2s.keras": STATES,
     "keras215/stateful.h5": ("stateful", "states kept between calls are another capability"),
     "keras215/stateful.keras": ("stateful", "states kept between calls are another capability"),
 }

@@ -41,18 +41,6 @@ def refusal(error_of: Error, file: Path, part: dict[str, Any]) -> str:
     return texts.pop()
 
 
-def test_masks_are_refused(file: Path, error_of: Error) -> None:
-    assert refusal(error_of, file, layer("Masking", "m", mask_value=0.0)) == (
-        f"error[mask]: layer 'm' of model {MASK[0]}\n"
-        f'  found: "Masking": steps that are to be skipped\n{MASK[1]}'
-    )
-    embedding = layer("Embedding", "e", input_dim=5, output_dim=2, mask_zero=True)
-    assert refusal(error_of, file, embedding) == (
-        f"error[mask]: layer 'e' of model {MASK[0]}\n"
-        f"  found: Embedding with mask_zero=true\n{MASK[1]}"
-    )
-
-
 def test_an_embedding_without_a_mask_is_read(one: One) -> None:
     settings = {"input_dim": 5, "output_dim": 2, "mask_zero": False}
     assert one("Embedding", counted(5, 2), shape=(None, None), **settings)
@@ -62,7 +50,8 @@ def test_a_mask_in_each_step_is_refused(file: Path, error_of: Error) -> None:
     inner = layer("Embedding", "e", input_dim=5, output_dim=2, mask_zero=True)
     text = refusal(error_of, file, layer("TimeDistributed", "t", layer=inner))
     assert text == (
-        f"error[mask]: layer 't/e' of model {MASK[0]}\n  found: mask_zero=true\n{MASK[1]}"
+        f"error[mask]: layer 't/e' of model {MASK[0]}\n"
+        f"  found: Embedding in a TimeDistributed\n{MASK[1]}"
     )
 
 

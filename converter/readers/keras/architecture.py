@@ -9,6 +9,7 @@ from typing import Any
 from converter.errors import ConverterError, FormatError, UnsupportedError
 from converter.readers.keras.calls import Arguments, Reference, calls, tensors
 from converter.readers.keras.config import Config, malformed, serialized, unknown
+from converter.readers.keras.masks import MaskOperation, is_mask_operation, mask_operation
 from converter.readers.keras.refused import refuse
 from converter.readers.strict import named, shown
 
@@ -65,6 +66,7 @@ class ModelPart:
         input_keys: The names of the inputs where they are in a dictionary.
         built_for: The shape of the input that a Sequential was built for, as the file has it.
         each_step: It is in a TimeDistributed: each layer of it is applied to every step.
+        mask_operations: What Keras 3 writes down beside the layers, by name: how masks are made.
     """
 
     name: str
@@ -77,6 +79,7 @@ class ModelPart:
     outputs: tuple[Reference, ...] = ()
     built_for: object = None
     each_step: bool = False
+    mask_operations: dict[str, MaskOperation] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -160,6 +163,9 @@ def _model(
     view.done()
     names: set[str] = set()
     for item in layers:
+        if is_mask_operation(item):
+            model.mask_operations[_name(item, model)] = mask_operation(item, model.where)
+            continue
         layer = _layer(item, model, prefix)
         if layer.name in names:
             raise FormatError(

@@ -29,14 +29,16 @@ class Arguments:
     """What a layer is called with.
 
     Attributes:
-        inputs: In order.
+        inputs: In order; those of a recurrent layer that is given its states end with them.
         keys: Their names, sorted, where they are in a dictionary.
         keras_3: The config is in the form of Keras 3, which numbers calls differently.
+        mask: The tensor that it is given as its mask, as Keras 3 writes down what it found.
     """
 
     inputs: tuple[Reference, ...]
     keys: tuple[str, ...] | None
     keras_3: bool
+    mask: Reference | None = None
 
 
 def calls(nodes: object, where: str) -> list[Arguments]:
@@ -108,13 +110,36 @@ def _call_of_keras_3(node: dict[str, Any], where: str) -> Arguments:
     for extra in arguments[1:]:
         if not _is_nothing(extra):
             raise _unread(where, "a second argument", extra)
+    states: tuple[Reference, ...] = ()
+    if isinstance(keywords, dict) and not _is_nothing(keywords.get("initial_state")):
+        states = tuple(_flat(keywords["initial_state"], where))
+        keywords = {key: keywords[key] for key in keywords if key != "initial_state"}
+    mask = None
+    if isinstance(keywords, dict) and is_tensor(keywords.get("mask")):
+        (mask,) = _flat(keywords["mask"], where)
+        keywords = {key: keywords[key] for key in keywords if key != "mask"}
     _check_keywords(keywords, where)
     first = arguments[0]
     keys = None
     if isinstance(first, dict) and "class_name" not in first:
         keys = tuple(sorted(first))
         first = [first[key] for key in keys]
-    return Arguments(tuple(_flat(first, where)), keys, keras_3=True)
+    return Arguments((*_flat(first, where), *states), keys, keras_3=True, mask=mask)
+
+
+def is_tensor(value: object) -> bool:
+    """Whether it is one tensor, as Keras 3 writes it."""
+    return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
+
+
+def operands(node: object, where: str) -> tuple[list[Reference], list[object]]:
+    """The tensors and the constants that an operation of Keras 3 is given."""
+    arguments = node.get("args") if isinstance(node, dict) else None
+    if not isinstance(arguments, list):
+        raise malformed(f"a call of {where}", node, "args and kwargs")
+    given = [item for item in arguments if is_tensor(item)]
+    constants = [item for item in arguments if not is_tensor(item)]
+    return [reference for item in given for reference in _flat(item, where)], constants
 
 
 def _flat(value: object, where: str) -> Iterator[Reference]:
@@ -170,8 +195,6 @@ def _check_keywords(keywords: object, where: str) -> None:
                     hint="build the model without training=True and save it again",
                     code="training",
                 )
-            case "initial_state":
-                raise initial_state(where, f"initial_state={shown(value)}")
             case _:
                 raise _unread(where, f"the argument {shown(key)}", value)
 
@@ -179,16 +202,6 @@ def _check_keywords(keywords: object, where: str) -> None:
 def _is_nothing(value: object) -> bool:
     """null, or a list of nulls: no mask for any of several inputs."""
     return value is None or (isinstance(value, list) and all(_is_nothing(item) for item in value))
-
-
-def initial_state(where: str, context: str) -> UnsupportedError:
-    """The error for a recurrent layer that is given its states."""
-    return UnsupportedError(
-        f"{where} is given its initial state, which is not read yet",
-        context=context,
-        hint="let it start from zeros, or convert the part of the model behind it",
-        code="initial-state",
-    )
 
 
 def _unread(where: str, what: str, value: object) -> UnsupportedError:

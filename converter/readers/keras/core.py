@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from converter.description import (
     Activate,
     Dense,
     Dropout,
     Embedding,
     Layer,
+    Masking,
     Noise,
     PReLU,
     Shape,
@@ -47,12 +50,20 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
 def _(config: Config, _inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
     config.float32("int32", "int64")  # old files mean the dtype of the indices
     _check_plain(config)
-    if config.boolean("mask_zero", default=False):
-        raise error(MASK, config.where, "mask_zero=true")
     shape = (config.integer("input_dim"), config.integer("output_dim", most=MAX_UNITS))
     return Embedding(
-        **config.base(), embeddings=Weight(shape, (weights.take("embeddings", shape),))
+        **config.base(),
+        embeddings=Weight(shape, (weights.take("embeddings", shape),)),
+        mask_zero=config.boolean("mask_zero", default=False),
     )
+
+
+@reads("Masking")
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    config.float32()
+    value = config.number("mask_value", default=0.0)
+    # Keras compares in float32, where 0.1 is another number.
+    return Masking(**config.base(), mask_value=float(np.float32(value)))
 
 
 def _check_plain(config: Config) -> None:
@@ -137,6 +148,8 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     config.float32()
     inner = config.child("layer")
     refuse(inner.kind, None, None, inner.where)
+    if inner.kind == "Masking" or inner.value("mask_zero", default=False) is not False:
+        raise error(MASK, inner.where, f"{inner.kind} in a TimeDistributed")
     if len(inputs[0]) < 3:
         raise ShapeMismatchError(f"an input of rank {len(inputs[0])}; expected at least 3")
     shape = (None, *inputs[0][2:])

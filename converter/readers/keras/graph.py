@@ -7,13 +7,18 @@ the model.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import NoReturn
 
+import numpy as np
+
 from converter.description import (
     Call,
+    Embedding,
     Layer,
+    Masking,
     Model,
     Shape,
     ShapeMismatchError,
@@ -24,17 +29,20 @@ from converter.description import (
 )
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.architecture import LayerPart, ModelPart
-from converter.readers.keras.calls import Arguments, Reference, initial_state
+from converter.readers.keras.calls import Arguments, Reference
 from converter.readers.keras.era import Writer
 from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import build
+from converter.readers.keras.masks import Masks, Origin
 from converter.readers.keras.weights import Expected, Weights
 from converter.readers.strict import named
 
 INPUT = "InputLayer"
-STATEFUL = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional"})
 MAX_CALLS = 100_000
 """A model that calls a model twice that calls a model twice, thirty levels deep, has a billion."""
+
+MAX_OPERATIONS = 4
+"""One behind the other, to make a mask: Keras writes three, and a file may have a cycle."""
 
 Node = tuple[str, int]
 """A layer of one model by its name, and which of its calls."""
@@ -68,6 +76,7 @@ class _Graph:
         self._layers: dict[LayerPart, Layer] = {}
         self._times: Counter[LayerPart] = Counter()
         self._names: set[str] = set()
+        self._masks = Masks(writer.era)
         self._opened = 0
 
     def inputs(self, model: ModelPart) -> list[Value]:
@@ -122,8 +131,12 @@ class _Graph:
         for node in _order(model, needs, values):
             layer = layers[node[0]]
             given = [_output(model, values[source], k) for source, k in needs[node]]
-            self._check_keys(layer, layer.calls[node[1]])
-            values[node] = self._call(layer, given)
+            arguments = layer.calls[node[1]]
+            self._check_keys(layer, arguments)
+            stated: Origin | str = ""
+            if arguments.mask is not None:
+                stated = _origin(model, arguments.mask, layers, values, first[0])
+            values[node] = self._call(layer, given, stated)
         found = []
         for reference in model.outputs:
             node = _node(model, layers, reference, first[1])
@@ -132,13 +145,16 @@ class _Graph:
             found.append(_output(model, values[node], reference.output))
         return found
 
-    def _call(self, part: LayerPart, inputs: Sequence[Value]) -> Sequence[Value]:
-        """The outputs of a layer, or of a whole model, for these inputs."""
+    def _call(
+        self, part: LayerPart, inputs: Sequence[Value], stated: Origin | str = ""
+    ) -> Sequence[Value]:
+        """The outputs of a layer, or of a whole model, for these inputs and the stated mask."""
         if part.model is not None:
-            return self.outputs(part.model, inputs)
-        if part.kind in STATEFUL and len(inputs) > 1:
-            states = ", ".join(named(value.name) for value in inputs[1:])
-            raise initial_state(part.where, f"states {states}")
+            what = f"the model {named(part.model.name)}"
+            self._masks.crossed(inputs, what)
+            found = self.outputs(part.model, inputs)
+            self._masks.crossed(found, what)
+            return found
         shapes = tuple(value.shape for value in inputs)
         layer = self._layers.get(part)
         try:
@@ -161,7 +177,14 @@ class _Graph:
         )
         for value in values:
             self._claim(value.name, part.owner)
-        self.calls.append(Call(layer, tuple(inputs), values))
+        used = self._masks.used(part.kind, part.where, layer, inputs, stated)
+        if isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero):
+            given, mask = values[0], replace(values[1], dtype="bool")
+            self.calls.append(Call(layer, tuple(inputs), (given, mask)))
+            self._masks.make(layer, inputs[0], given, mask)
+            return (given,)
+        self._masks.passed(part.kind, layer, inputs, values)
+        self.calls.append(Call(layer, tuple(inputs), values, used))
         return values
 
     def _built(self, part: LayerPart, shapes: tuple[Shape, ...]) -> Layer:
@@ -300,6 +323,36 @@ def _order(
             _refuse(model, f"the input {named(source[0])}, which is not among input_layers")
         _refuse(model, f"a cycle through {named(left[0])} and {named(source[0])}")
     return ordered
+
+
+def _origin(
+    model: ModelPart,
+    reference: Reference,
+    layers: dict[str, LayerPart],
+    values: Mapping[Node, Sequence[Value]],
+    first: dict[str, int],
+    depth: int = 0,
+) -> Origin:
+    """How a mask is made that a call states: None if by other operations than a layer's."""
+    operation = model.mask_operations.get(reference.layer)
+    if operation is None or depth > MAX_OPERATIONS:
+        return None
+    if operation.kind == "NotEqual":
+        source, constants = operation.inputs, operation.constants
+        if len(source) != 1 or len(constants) != 1 or not isinstance(constants[0], int | float):
+            return None
+        if source[0].layer in model.mask_operations:
+            return None
+        node = _node(model, layers, source[0], first)
+        if node not in values:
+            return None
+        value = _output(model, values[node], source[0].output)
+        return "each", value.name, float(np.float32(constants[0]))
+    inner = [_origin(model, one, layers, values, first, depth + 1) for one in operation.inputs]
+    if operation.kind == "LogicalOr":
+        return inner[0] if len(inner) == 2 and inner[0] == inner[1] else None
+    made = inner[0] if len(inner) == 1 and operation.axis == -1 else None
+    return ("any", *made[1:]) if made is not None and made[0] == "each" else None
 
 
 def _output(model: ModelPart, values: Sequence[Value], number: int) -> Value:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from converter.activations import SIGMOID
-from converter.description import Direction, Layer, Merge, Recurrent, Shape, Weight
+from converter.description import Direction, Era, Layer, Merge, Recurrent, Shape, Weight
 from converter.errors import FormatError, UnsupportedError
 from converter.gates import GATES, Cell, bias_form, kernel_form, layout
 from converter.readers.keras.activation import read_activation
@@ -20,20 +20,24 @@ from converter.readers.keras.refused import error as refused
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
 
+FORCED = (Era.TF_KERAS, Era.KERAS_3)
+"""Where Bidirectional zeroes the masked steps of a sequence; Keras 2 before had no such flag."""
+
 CELLS = {"LSTM": Cell.LSTM, "GRU": Cell.GRU, "SimpleRNN": Cell.RNN}
 
 
-@reads("LSTM", "GRU", "SimpleRNN")
+@reads("LSTM", "GRU", "SimpleRNN", several=True)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     """One direction."""
     return Recurrent(
         **config.base(),
         forward=_direction(config, inputs[0], weights, writer),
+        zero_output_for_mask=_zeroes(config),
         **_sequence(config),
     )
 
 
-@reads("Bidirectional")
+@reads("Bidirectional", several=True)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     """Two directions: a layer, and a copy of it that reads from the end, or another one."""
     config.float32()
@@ -67,6 +71,8 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         ),
     ]
     sequence, other = _sequence(forward), _sequence(backward)
+    for part in (forward, backward):
+        _zeroes(part)  # bidirectional.py sets it, whatever the layers say
     forward.done()
     backward.done()
     if sequence != other or parts[0].go_backwards == parts[1].go_backwards:
@@ -84,7 +90,12 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
             code="config",
         )
     return Recurrent(
-        **config.base(), forward=parts[0], backward=parts[1], merge=modes[mode], **sequence
+        **config.base(),
+        forward=parts[0],
+        backward=parts[1],
+        merge=modes[mode],
+        zero_output_for_mask=sequence["return_sequences"] and writer.era in FORCED,
+        **sequence,
     )
 
 
@@ -123,13 +134,17 @@ def _sequence(config: Config) -> dict[str, Any]:
     }
 
 
+def _zeroes(config: Config) -> bool:
+    """Whether a masked step returns zeros."""
+    return config.boolean("zero_output_for_mask", default=False)
+
+
 def _direction(
     config: Config, x: Shape, weights: Weights, writer: Writer, *, turned: bool = False
 ) -> Direction:
     """The cell of a layer: its own part in an archive, no part at all in HDF5."""
     config.float32()
-    for key in ("unroll", "zero_output_for_mask"):
-        config.boolean(key, default=False)
+    config.boolean("unroll", default=False)
     config.integer("implementation", least=0, most=2, default=1)
     cell = CELLS[config.kind]
     features, units = (

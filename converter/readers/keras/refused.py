@@ -56,7 +56,6 @@ PREPROCESSING = Reason(
 )
 
 CLASSES: Mapping[str, Reason] = {
-    "Masking": MASK,
     "Lambda": LAMBDA,
     **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvRecurrent2D"), CONV_LSTM),
     **dict.fromkeys(("RNN", "StackedRNNCells", "LSTMCell", "GRUCell", "SimpleRNNCell"), CELLS),
@@ -96,8 +95,6 @@ def refuse(kind: str, module: object, config: object, where: str) -> None:
     reason = CLASSES.get(kind)
     if isinstance(module, str) and module.startswith(MODULES_OF_OPERATIONS):
         reason = OPERATION
-    if isinstance(config, dict) and config.get("mask_zero") is True:
-        raise error(MASK, where, f"{kind} with mask_zero=true")
     if reason is not None:
         raise error(reason, where, f"{shown(kind)}: {reason.found}")
 

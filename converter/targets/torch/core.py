@@ -10,6 +10,7 @@ from converter.description import (
     Dense,
     Dropout,
     Embedding,
+    Masking,
     Noise,
     PReLU,
     TimeDistributed,
@@ -17,7 +18,7 @@ from converter.description import (
 )
 from converter.gates import AS_IS, TRANSPOSED, Form
 from converter.targets.torch.emit import activated, emit
-from converter.targets.torch.source import Source
+from converter.targets.torch.source import Held, Source
 
 
 @emit.register(Dense)
@@ -42,7 +43,28 @@ def _(layer: Embedding, source: Source) -> None:
     x = source.take_folded(source.inputs[0])
     whole = source.inputs[0].dtype.startswith(("int", "uint"))
     text = x.text if whole else f"{x.atom}.long()"
+    if layer.mask_zero and source.uses[source.outputs[1].name]:
+        _say_mask(source, f"{x.atom} != 0")
     source.hold(source.outputs[0], f"{module}({text})", x)
+
+
+@emit.register(Masking)
+def _(layer: Masking, source: Source) -> None:
+    """A mask, and zeros where it is False."""
+    x = source.take(source.inputs[0])
+    if not x.text.isidentifier():
+        x = source.named(x)
+    mask = _say_mask(source, f"({x.text} != {layer.mask_value!r}).any(-1)")
+    source.give(source.outputs[0], f"{x.text} * {mask}.unsqueeze(-1)")
+
+
+def _say_mask(source: Source, text: str) -> str:
+    """The variable of the mask that the call in hand makes, its second output."""
+    value = source.outputs[1]
+    name = source.variable(value, "mask")
+    source.say(name, text, source.comment(value))
+    source.held[value.name] = Held(name)
+    return name
 
 
 @emit.register(Activate)

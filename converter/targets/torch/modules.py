@@ -55,7 +55,13 @@ class Recurrence(nn.Module):
         """The next state; x (batch, gates * hidden_size) is the input's product."""
         raise NotImplementedError
 
-    def read(self, x: Tensor, state: States, direction: str) -> tuple[Tensor, States]:
+    def read(
+        self,
+        x: Tensor,
+        state: States,
+        direction: str,
+        mask: Tensor | None,
+    ) -> tuple[Tensor, States]:
         """The outputs of one direction, in the order of time, and its last state."""
         own = dict(self.named_parameters(recurse=False))
         weight, bias = own["weight_hh" + direction], own.get("bias_hh" + direction)
@@ -66,9 +72,21 @@ class Recurrence(nn.Module):
             own.get("bias_ih" + direction),
         )
         outputs = []
-        for step in steps.unbind(0):
-            state = self.step(step, state, weight, bias)
-            outputs.append(state[0])
+        counts = None
+        if mask is not None:
+            counts = mask.flip(0) if direction.endswith("_reverse") else mask
+        output = torch.zeros_like(state[0])
+        for k, step in enumerate(steps.unbind(0)):
+            new = self.step(step, state, weight, bias)
+            if counts is not None:
+                now = counts[k].unsqueeze(1)
+                pairs = zip(new, state, strict=True)
+                new = tuple(torch.where(now, *pair) for pair in pairs)
+                output = torch.where(now, new[0], output)
+            else:
+                output = new[0]
+            state = new
+            outputs.append(output)
         sequence = torch.stack(outputs)
         return sequence.flip(0) if direction.endswith("_reverse") else sequence, state
 
@@ -76,15 +94,22 @@ class Recurrence(nn.Module):
         self,
         x: Tensor,
         initial: Tensor | tuple[Tensor, Tensor] | None = None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | States]:
-        """As nn.LSTM: (sequence, (h, c)); or as nn.GRU: (sequence, h)."""
+        """As nn.LSTM: (sequence, (h, c)); or as nn.GRU: (sequence, h).
+
+        A step whose mask is False repeats the output before it, and leaves the state.
+        """
         x = x.transpose(0, 1) if self.batch_first else x
+        if mask is not None and self.batch_first:
+            mask = mask.transpose(0, 1)
         if initial is None:
             zeros = x.new_zeros(len(self.directions), x.shape[1], self.hidden_size)
             initial = (zeros, zeros) if self.states == 2 else zeros
         each = (initial,) if isinstance(initial, Tensor) else initial
         starts = list(zip(*each, strict=True))
-        read = [self.read(x, *one) for one in zip(starts, self.directions, strict=True)]
+        pairs = zip(starts, self.directions, strict=True)
+        read = [self.read(x, *pair, mask) for pair in pairs]
         sequence = torch.cat([outputs for outputs, _ in read], -1)
         sequence = sequence.transpose(0, 1) if self.batch_first else sequence
         ends = [state for _, state in read]
@@ -145,6 +170,47 @@ class ActivatedRNN(Recurrence):
     def step(self, x: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
         """One gate."""
         return (self.activation(torch.addmm(x, state[0], weight.T)),)
+
+
+def masked(
+    module: nn.LSTM | nn.GRU | nn.RNN,
+    x: Tensor,
+    mask: Tensor,
+    initial: Tensor | tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
+    """A recurrent module, batch first, over the steps whose mask (batch, time) is True.
+
+    As in Keras, a step that is skipped repeats the output before it (zeros if there is
+    none) and leaves the state. The steps that count are moved to the front, run in one
+    call, and their outputs are spread to where they belong. Needs lengths on the CPU:
+    torch.compile runs it with a graph break, torch.export does not take it.
+    """
+    lengths, whole = mask.sum(1), mask.shape[1]
+    order = (~mask).byte().argsort(dim=1, stable=True).unsqueeze(2).expand_as(x)
+    packed = nn.utils.rnn.pack_padded_sequence(
+        x.gather(1, order),
+        lengths.clamp(min=1).cpu(),
+        batch_first=True,
+        enforce_sorted=False,
+    )
+    packed, last = module(packed, initial)
+    outputs, _ = nn.utils.rnn.pad_packed_sequence(packed, True, total_length=whole)
+    seen = mask.cumsum(1)
+    spread = []
+    for k, part in enumerate(outputs.chunk(2 if module.bidirectional else 1, 2)):
+        # Backwards, the step before is the next one that counts.
+        index = seen - mask.long() if k else seen - 1
+        there = ((index >= 0) & (index < lengths.unsqueeze(1))).unsqueeze(2)
+        index = index.clamp(0, whole - 1).unsqueeze(2).expand_as(part)
+        spread.append(torch.where(there, part.gather(1, index), 0))
+    some = (lengths > 0).view(1, -1, 1)
+    ends = last if isinstance(last, tuple) else (last,)
+    starts = initial if isinstance(initial, tuple) else (initial,) * len(ends)
+    ends = tuple(
+        torch.where(some, end, 0 if start is None else start)
+        for end, start in zip(ends, starts, strict=True)
+    )
+    return torch.cat(spread, 2), ends if isinstance(last, tuple) else ends[0]
 
 
 class GaussianNoise(nn.Module):

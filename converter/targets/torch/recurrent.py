@@ -43,7 +43,8 @@ def _(layer: Recurrent, source: Source) -> None:
     texts: list[str] = []
     finals: list[str] = []
     for one in passes:
-        need_sequence = layer.return_sequences or one.backward is None
+        mask = source.call.mask if source.call else None
+        need_sequence = layer.return_sequences or one.backward is None or mask is not None
         need_states = bool(last) or not need_sequence
         sequence, state_names = _statement(
             layer, one, source, x, states, time_axis, need_sequence, need_states
@@ -54,7 +55,7 @@ def _(layer: Recurrent, source: Source) -> None:
             finals += [f"{name}[{k}]" for k in range(count) for name in state_names]
         if count == 2:
             h = state_names[0] if state_names else ""
-            texts += _both(layer, source, sequence, h)
+            texts += _both(layer, source, sequence, h, one.direction.units)
         elif not layer.return_sequences:
             texts.append(f"{sequence}[-1]" if layer.time_major else f"{sequence}[:, -1]")
         elif one.part == "backward":
@@ -108,8 +109,8 @@ def _statement(
     given = source.take(x)
     text = f"{given.atom}.flip({time_axis})" if one.flipped else given.text
     count = STATES[one.direction.cell]
-    if states:
-        text += f", {_initial(one, source, states, count)}"
+    initial = _initial(one, source, states, count) if states else ""
+    text = _called(module, one, source, text, initial)
     units = one.direction.units * (1 if one.backward is None else 2)
     whole = replace(x, shape=(*x.shape[:-1], units))
     wishes = ("h", "c")[:count] if layer.return_state else ("h",)
@@ -123,8 +124,31 @@ def _statement(
     note = source.comment(whole)
     if not need_sequence:
         note = f"{names[0]} (2, batch, {one.direction.units})"
-    source.say(f"{sequence}, {shown}", f"{module}({text})", note)
+    source.say(f"{sequence}, {shown}", text, note)
+    if layer.zero_output_for_mask and source.call and source.call.mask:
+        mask = _mask(one, source)
+        source.say(sequence, f"{sequence} * {mask}.unsqueeze(-1)")
     return sequence, names
+
+
+def _mask(one: _Pass, source: Source) -> str:
+    """The mask of the call in hand, as this module reads it; "" without one."""
+    mask = source.call.mask if source.call else None
+    if mask is None:
+        return ""
+    text = source.take(mask).text
+    return f"{text}.flip(1)" if one.flipped else text
+
+
+def _called(module: str, one: _Pass, source: Source, x: str, initial: str) -> str:
+    """`self.lstm(x)`, with initial states and a mask where there are some."""
+    mask = _mask(one, source)
+    if not mask:
+        return f"{module}({x}, {initial})" if initial else f"{module}({x})"
+    if _constructor(one.direction, source)[0].startswith("nn."):
+        states = f", {initial}" if initial else ""
+        return f"{source.copied('masked')}({module}, {x}, {mask}{states})"
+    return f"{module}({x}, {initial or None}, {mask})"
 
 
 def _initial(one: _Pass, source: Source, states: Sequence[Value], count: int) -> str:
@@ -137,8 +161,11 @@ def _initial(one: _Pass, source: Source, states: Sequence[Value], count: int) ->
     return each[0] if count == 1 else f"({', '.join(each)})"
 
 
-def _both(layer: Recurrent, source: Source, sequence: str, h: str) -> list[str]:
+def _both(layer: Recurrent, source: Source, sequence: str, h: str, units: int) -> list[str]:
     """The two directions of one module."""
+    if not layer.return_sequences and sequence != "_":
+        # With a mask: what each returned last, which need not be its state.
+        return [f"{sequence}[:, -1, :{units}]", f"{sequence}[:, 0, {units}:]"]
     if not layer.return_sequences:
         return [f"{h}[0]", f"{h}[1]"]
     if layer.merge is Merge.CONCAT:

@@ -108,6 +108,7 @@ class Source:
     uses: Counter[str] = field(default_factory=Counter)
     variables: set[str] = field(default_factory=set)
     parameters: list[str] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
     frozen_before: bool = False
     folded: bool = False
     call: Call | None = None
@@ -265,16 +266,18 @@ class Source:
         """The variable for a new value.
 
         That of a value which nobody reads after this call; x where nothing else is alive; or one
-        named for the layer. An argument of forward keeps its name to itself.
+        named for the layer. An argument of forward keeps its name to itself, and so does a state.
         """
         if not wish:
             for given in self.inputs:
                 for name in self.reads(self.held[given.name].text):
-                    if self._free(name) and (name == "x" or name not in self.parameters):
+                    if self._free(name) and (name == "x" or name not in self.kept):
                         return name
             wish = self.call.layer.name if self.call else value.name
             if all(self._free(name) for name in self.variables):
                 wish = "x"
+        else:
+            self.kept.add(wish)
         taken = FILE_NAMES | {name for name in self.variables if not self._free(name)}
         name = identifier(wish, taken, LONGEST_VARIABLE)
         self.variables.add(name)
@@ -290,7 +293,7 @@ class Source:
 
     def _free(self, variable: str) -> bool:
         """Whether nobody reads the variable after the call in hand."""
-        here = Counter(value.name for value in self.inputs)
+        here = Counter(value.name for value in (self.call.needs if self.call else ()))
         return not any(
             self.uses[name] > here[name] and variable in self.reads(held.text)
             for name, held in self.held.items()
@@ -366,7 +369,7 @@ def _moved(held: Held, rank: int, *, channels_first: bool) -> Held:
 
 def shape_words(shape: Shape) -> list[str]:
     """Each axis in a word: its size, or what it is called where it is free."""
-    names = {0: "batch", 1: "time" if len(shape) > 2 else "features"}
+    names = {0: "batch", 1: "time"}
     return [
         str(size) if size is not None else names.get(axis, f"axis{axis}")
         for axis, size in enumerate(shape)

@@ -44,7 +44,7 @@ def write_source(model: Model) -> Source:
         UnsupportedError: A layer cannot be expressed.
     """
     source = Source(model)
-    source.uses = Counter(value.name for call in model.calls for value in call.inputs)
+    source.uses = Counter(value.name for call in model.calls for value in call.needs)
     source.uses.update(value.name for value in model.outputs)
     names = ["x"] if len(model.inputs) == 1 and _is_automatic(model.inputs[0]) else []
     for value in model.inputs[len(names) :]:
@@ -53,10 +53,11 @@ def write_source(model: Model) -> Source:
         source.held[value.name] = Held(name)
         source.variables.add(name)
         source.parameters.append(name)
+        source.kept.add(name)
     for call in model.calls:
         source.call = call
         emit[call.layer](call.layer, source)
-        source.uses.subtract(value.name for value in call.inputs)
+        source.uses.subtract(value.name for value in call.needs)
     source.call = None
     return source
 
