@@ -44,8 +44,7 @@ def identifier(
     >>> identifier("lstm", {"lstm"})
     'lstm_2'
     """
-    plain = unicodedata.normalize("NFKC", name)
-    text = re.sub(r"\W", "_", plain, flags=re.ASCII).strip("_") or "layer"
+    text = re.sub(r"\W", "_", _without_accents(name), flags=re.ASCII).strip("_") or "layer"
     if text[0].isdigit():
         text = f"layer_{text}"
     text = text[:longest].rstrip("_")
@@ -64,6 +63,12 @@ def class_name(name: str, taken: frozenset[str] | set[str] = frozenset()) -> str
     >>> class_name("stacked forecaster"), class_name("sequential_5"), class_name("")
     ('StackedForecaster', 'Sequential5', 'Model')
     """
-    words = re.findall(r"[A-Za-z0-9]+", unicodedata.normalize("NFKD", name))
+    words = re.findall(r"[A-Za-z0-9]+", _without_accents(name))
     joined = "".join(word[0].upper() + word[1:] for word in words) or "Model"
     return identifier(joined if not joined[0].isdigit() else f"Model{joined}", taken)
+
+
+def _without_accents(text: str) -> str:
+    """Letters without the marks on them: "ete" for "été"."""
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(part for part in parts if not unicodedata.combining(part))
