@@ -13,6 +13,7 @@ from torch import nn
 
 from converter.errors import FormatError, ReadError
 from converter.gates import Array
+from converter.runtimes import ArtefactFailure
 
 
 def load(folder: Path) -> nn.Module:
@@ -35,7 +36,7 @@ def load(folder: Path) -> nn.Module:
     try:
         spec.loader.exec_module(module)
         loaded = module.load(folder / "model.safetensors")
-    except Exception as error:  # what a stranger's model.py raises can be anything
+    except (Exception, SystemExit) as error:  # what a model.py raises can be anything
         raise ReadError(
             f"{path} cannot be loaded",
             context=f"{type(error).__name__}: {error}",
@@ -58,13 +59,16 @@ def run(module: nn.Module, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """The outputs for some inputs, floats as float32.
 
     Raises:
-        RuntimeError: The module does not take them.
+        ArtefactFailure: The module does not take them, or gives no tensors.
     """
     given = [
         torch.from_numpy(array.astype(np.float32) if array.dtype.kind == "f" else array.copy())
         for array in inputs
     ]
-    with torch.inference_mode():
-        outputs = module(*given)
-    results = outputs if isinstance(outputs, tuple) else (outputs,)
-    return tuple(result.numpy() for result in results)
+    try:
+        with torch.inference_mode():
+            outputs = module(*given)
+        results = outputs if isinstance(outputs, tuple) else (outputs,)
+        return tuple(result.numpy() for result in results)
+    except Exception as error:
+        raise ArtefactFailure(f"{type(error).__name__}: {error}") from error

@@ -10,6 +10,7 @@ from converter.description import Era, Model
 from converter.errors import FormatError
 from converter.gates import Array
 from converter.ledger import wrong_arrays
+from converter.runtimes import ArtefactFailure
 from converter.verify.comparison import compare
 from converter.verify.inputs import cases
 from converter.verify.verdict import Comparison, Status, Verdict
@@ -53,17 +54,23 @@ def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:
     tensors = read_tensors(folder / "model.safetensors")
     source = write_source(model)
     wrong = tuple(wrong_arrays(source.placements, tensors))
-    compared = compare(model, tuple(cases(model)), lambda arrays: torch.run(module, arrays))
+    compared: list[Comparison] = []
+    failure = ""
+    try:
+        compared = compare(model, tuple(cases(model)), lambda arrays: torch.run(module, arrays))
+    except ArtefactFailure as error:
+        failure = f"it fails on inputs that the source takes: {error}"
     verdict = Verdict(
-        status=Status.EQUAL,
+        status=Status.DIFFERS if failure else Status.EQUAL,
         original=Path(model.source.path).name or model.name,
         artefact=name or str(folder / "model.py"),
-        reason="",
+        reason=failure,
         comparisons=tuple(compared),
-        arrays=sum(len(one.weight.stored) for one in source.placements if not one.added),
+        arrays=sum(len(one.weight.stored) for one in source.placements if not one.added)
+        - len(wrong),
         wrong_arrays=wrong,
     )
-    decided = decide(verdict)
+    decided = verdict if failure else decide(verdict)
     if decided.status is Status.DIFFERS:
         return replace(decided, layer=_first_difference(model, tensors))
     return decided
@@ -96,7 +103,8 @@ def decide(verdict: Verdict) -> Verdict:
     if not verdict.comparisons:
         return replace(verdict, status=Status.UNDECIDED, reason="nothing was compared")
     if verdict.wrong_arrays:
-        count, total = len(verdict.wrong_arrays), verdict.arrays
+        count = len(verdict.wrong_arrays)
+        total = count + verdict.arrays
         reason = f"{count} of {total} arrays of the source are not in it bit for bit"
         return replace(verdict, status=Status.DIFFERS, reason=reason)
     if different:

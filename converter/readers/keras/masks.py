@@ -149,6 +149,9 @@ class Masks:
         mask = self.carried.get(inputs[0].name)
         if self.era is Era.KERAS_3 and len(inputs) > 1 and isinstance(layer, Recurrent):
             mask = None
+        elif self.era in (Era.KERAS_1, Era.KERAS_2) and len(inputs) > 1 and mask is not None:
+            # There a step before the first that counts returns the initial state, not zeros.
+            raise _refusal(where, "a mask and initial states, as Keras 2 before tf.keras has them")
         if stated != "" and not isinstance(layer, Recurrent) and kind not in INDIFFERENT:
             raise _refusal(where, f"{kind} with a mask")
         if stated != "" and isinstance(layer, Recurrent):
