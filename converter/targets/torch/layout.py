@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
 COLUMNS = 88
 
 
@@ -34,63 +37,65 @@ def _comment(text: str, indent: int) -> list[str]:
 
 
 def _split(text: str, indent: int, comma: str = "") -> list[str]:
-    """`head(`, the arguments, `)tail`: on one line if they fit, else a line each."""
+    """`head(`, the arguments, `)tail`: at the first bracket after which the line is too long."""
     margin = " " * indent
     values = arguments(text.removeprefix("return "))
     if text.startswith("return ") and len(values) > 1:
-        lines = [f"{margin}return ("]
-        for value in values:
-            lines.extend(_argument(value, indent + 4))
-        return [*lines, f"{margin})"]
-    bracket = _first_bracket(text) if text.startswith("def ") else _outer_bracket(text)
-    if bracket is None:
-        return [f"{margin}{text}{comma}"]
-    start, end = bracket
-    head, body, tail = text[: start + 1], text[start + 1 : end], text[end:]
-    if len(margin) + 4 + len(body) <= COLUMNS:
-        return [margin + head, f"{margin}    {body}", margin + tail + comma]
-    lines = [margin + head]
-    for argument in arguments(body):
-        lines.extend(_argument(argument, indent + 4))
-    return [*lines, margin + tail + comma]
+        return [f"{margin}return (", *_each(values, indent + 4), f"{margin})"]
+    pairs = _brackets(text)[:1] if text.startswith("def ") else _brackets(text)
+    for k, (start, end) in enumerate(pairs):
+        needed = text[: pairs[k + 1][0] + 1] if pairs[k + 1 :] else text + comma
+        if indent + len(needed) <= COLUMNS:
+            continue
+        head, body, tail = text[: start + 1], text[start + 1 : end], text[end:]
+        inside = _each(arguments(body), indent + 4)
+        if not _is_literal(text, start) and indent + 4 + len(body) <= COLUMNS:
+            inside = [f"{margin}    {body}"]
+        elif not _is_literal(text, start) and len(arguments(body)) == 1:
+            inside = _split(body, indent + 4)
+        return [margin + head, *inside, *_split(tail, indent, comma)]
+    return [f"{margin}{text}{comma}"]
 
 
-def _argument(text: str, indent: int) -> list[str]:
-    """One argument and its comma, on a line or split in its turn."""
-    if indent + len(text) + 1 <= COLUMNS:
-        return [f"{' ' * indent}{text},"]
-    return _split(text, indent, ",")
+def _each(values: Sequence[str], indent: int) -> list[str]:
+    """Each value and its comma, on a line or split in its turn."""
+    return [line for value in values for line in _split(value, indent, ",")]
 
 
-def _first_bracket(text: str) -> tuple[int, int]:
-    """Where the parameters of a `def` open and close."""
-    start, depth = text.index("("), 0
-    for k in range(start, len(text)):
-        depth += (text[k] in "([{") - (text[k] in ")]}")
-        if depth == 0:
-            return start, k
-    raise ValueError(text)
+def _is_literal(text: str, start: int) -> bool:
+    """Whether the bracket at `start` is that of a list or a tuple, not of a call or an index."""
+    before = text[:start].rstrip()
+    return not before or before[-1] in "=,([{" or start != len(before)
 
 
-def _outer_bracket(text: str) -> tuple[int, int] | None:
-    """Where the bracket pair of the last call opens and closes."""
-    depth, end, quote = 0, -1, ""
-    for k in range(len(text) - 1, -1, -1):
-        character = text[k]
+def _brackets(text: str) -> list[tuple[int, int]]:
+    """Where each pair of brackets that is in no other opens and closes, but for empty ones.
+
+    A bracket that closes what was opened before `text` is none.
+    """
+    pairs: list[tuple[int, int]] = []
+    start = depth = 0
+    for k, character in _code(text):
+        if character in "([{":
+            start = start if depth else k
+            depth += 1
+        elif character in ")]}" and depth:
+            depth -= 1
+            if not depth and k > start + 1:
+                pairs.append((start, k))
+    return pairs
+
+
+def _code(text: str) -> Iterator[tuple[int, str]]:
+    """Each character that is in no string, with its place."""
+    quote = ""
+    for k, character in enumerate(text):
         if quote:
-            if character == quote:
-                quote = ""
+            quote = "" if character == quote else quote
         elif character in "\"'":
             quote = character
-        elif character in ")]}":
-            if depth == 0 and end == -1:
-                end = k
-            depth += 1
-        elif character in "([{":
-            depth -= 1
-            if depth == 0:
-                return k, end
-    return None
+        else:
+            yield k, character
 
 
 def arguments(text: str) -> list[str]:
@@ -99,18 +104,10 @@ def arguments(text: str) -> list[str]:
     >>> arguments("[a, b], -1, name='x, y'")
     ['[a, b]', '-1', "name='x, y'"]
     """
-    parts, depth, quote = [""], 0, ""
-    for character in text:
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        elif character == "," and depth == 0:
-            parts.append("")
-            continue
-        parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
+    ends, depth = [-1], 0
+    for k, character in _code(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and not depth:
+            ends.append(k)
+    parts = [text[start + 1 : end].strip() for start, end in pairwise([*ends, len(text)])]
+    return [part for part in parts if part]
