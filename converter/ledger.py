@@ -11,7 +11,7 @@ import numpy as np
 
 from converter.description import Stored
 from converter.gates import Array
-from converter.targets.torch import Placement
+from converter.targets.placement import Placement
 
 
 def sha256(array: Array) -> str:
@@ -47,6 +47,8 @@ def entries(placements: Sequence[Placement]) -> Iterator[Entry]:
         if placement.added:
             continue
         how = f"{placement.weight.form.how} -> {placement.form.how}"
+        if placement.lossy:
+            how += f" ({placement.lossy})"
         for stored in placement.weight.stored:
             yield Entry(stored, sha256(stored.read()), placement.names, how)
 
@@ -61,6 +63,10 @@ def wrong_arrays(placements: Sequence[Placement], tensors: Mapping[str, Array]) 
     for placement in placements:
         if placement.added:
             continue
+        if placement.lossy:  # what was written is there, and cannot be undone
+            if not _as_written(placement, tensors):
+                yield from (stored.name for stored in placement.weight.stored)
+            continue
         given_back = _given_back(placement, tensors)
         for k, stored in enumerate(placement.weight.stored):
             if k >= len(given_back) or not _same_bits(given_back[k], stored.read()):
@@ -72,12 +78,17 @@ def _given_back(placement: Placement, tensors: Mapping[str, Array]) -> tuple[Arr
 
     Both ways are needed: where a weight becomes two biases, their sum may hide a change.
     """
-    if not placement.fits(tensors):
-        return ()
-    if not all(_same_bits(tensors[name], array) for name, array in placement.tensors()):
+    if not _as_written(placement, tensors):
         return ()
     held = [tensors[name] for name in placement.names]
     return placement.weight.form.write(placement.form.read(held))
+
+
+def _as_written(placement: Placement, tensors: Mapping[str, Array]) -> bool:
+    """Whether the tensors are what is written for the weight, bit for bit."""
+    return placement.fits(tensors) and all(
+        _same_bits(tensors[name], array) for name, array in placement.tensors()
+    )
 
 
 def _same_bits(a: Array, b: Array) -> bool:

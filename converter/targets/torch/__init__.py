@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from converter.description import Model
 from converter.errors import MissingExtraError
-from converter.targets.torch.source import Placement, Source
+from converter.targets.placement import Placement
+from converter.targets.torch.source import Source
 from converter.targets.torch.writing import file_text, write_source
 
 if TYPE_CHECKING:

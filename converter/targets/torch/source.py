@@ -10,15 +10,14 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-
-import numpy as np
 
 from converter.activations import Activation
 from converter.description import Call, Layer, Model, Value, Weight
 from converter.description.model import Shape
 from converter.gates import AS_IS, Array, Form
+from converter.targets.placement import Placement
 from converter.targets.torch.layout import COLUMNS, statement
 from converter.targets.torch.names import (
     FILE_NAMES,
@@ -29,44 +28,6 @@ from converter.targets.torch.names import (
 
 DEEPEST = 2
 """How many modules an expression may hold before it becomes a statement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Tensors of the state dict that hold one weight.
-
-    Attributes:
-        names: In the state dict: ("lstm.bias_ih_l0", "lstm.bias_hh_l0").
-        weight: Of the description.
-        form: How it is stored as those tensors.
-        added: PyTorch has it and the source has not; its value says nothing.
-    """
-
-    names: tuple[str, ...]
-    weight: Weight
-    form: Form
-    added: bool = False
-
-    def tensors(self) -> Iterator[tuple[str, Array]]:
-        """Each tensor with its name; read now."""
-        yield from zip(self.names, self.form.write(self.weight.read()), strict=True)
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each tensor, without reading the weight."""
-        hollow = np.broadcast_to(np.zeros((), self.weight.dtype), self.weight.shape)
-        arrays = self.form.write(hollow)
-        return {name: array.shape for name, array in zip(self.names, arrays, strict=True)}
-
-    def fits(self, tensors: Mapping[str, Array]) -> bool:
-        """Whether these tensors are there, with the shapes that are written."""
-        return all(
-            name in tensors and tensors[name].shape == shape
-            for name, shape in self.shapes().items()
-        )
-
-    def tensor(self, name: str) -> Array:
-        """The tensor of that name; read now."""
-        return dict(self.tensors())[name]
 
 
 @dataclass(frozen=True, slots=True)
