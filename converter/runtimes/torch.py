@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -16,35 +15,42 @@ from converter.gates import Array
 from converter.runtimes import ArtefactFailure
 
 
-def load(folder: Path) -> nn.Module:
-    """The module of a folder with model.py and model.safetensors. It executes model.py.
+def find(folder: Path) -> Path:
+    """The model.py of a folder.
 
     Raises:
-        ReadError: The file cannot be executed, or the weights are not those of its module.
+        FormatError: There is none.
     """
     path = folder / "model.py"
-    spec = spec_from_file_location("ifco_generated_model", path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if not path.is_file():
         raise FormatError(
             f"{folder} holds no PyTorch model",
             context="no model.py in it" if folder.is_dir() else "it is not a folder",
             hint="name the folder that `ifco convert --to pytorch` wrote",
             code="no-model-py",
         )
-    module = module_from_spec(spec)
-    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    return path
+
+
+def load(folder: Path) -> nn.Module:
+    """The module of a folder with model.py and model.safetensors. It executes model.py.
+
+    Raises:
+        ReadError: The file cannot be executed, or the weights are not those of its module.
+    """
+    path = find(folder)
+    module = ModuleType("ifco_generated_model")
+    module.__file__ = str(path)
     try:
-        spec.loader.exec_module(module)
+        exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), module.__dict__)
         loaded = module.load(folder / "model.safetensors")
     except (Exception, SystemExit) as error:  # what a model.py raises can be anything
         raise ReadError(
             f"{path} cannot be loaded",
-            context=f"{type(error).__name__}: {error}",
+            context=in_one_line(error),
             hint="convert again, or run it by hand: python -c 'import model; model.load()'",
             code="model-py-fails",
         ) from error
-    finally:
-        sys.dont_write_bytecode = bytecode
     if not isinstance(loaded, nn.Module):
         raise ReadError(
             f"{path} cannot be loaded",
@@ -71,4 +77,9 @@ def run(module: nn.Module, inputs: Sequence[Array]) -> tuple[Array, ...]:
         results = outputs if isinstance(outputs, tuple) else (outputs,)
         return tuple(result.numpy() for result in results)
     except Exception as error:
-        raise ArtefactFailure(f"{type(error).__name__}: {error}") from error
+        raise ArtefactFailure(in_one_line(error)) from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """What was raised, and what it says; PyTorch's own messages have several lines."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from converter.description import Era, Model
 from converter.errors import FormatError
@@ -14,6 +15,9 @@ from converter.runtimes import ArtefactFailure
 from converter.verify.comparison import compare
 from converter.verify.inputs import cases
 from converter.verify.verdict import Comparison, Status, Verdict
+
+if TYPE_CHECKING:
+    from converter.targets.torch import Source
 
 __all__ = ["Comparison", "Status", "Verdict", "verify", "verify_folder"]
 
@@ -50,8 +54,9 @@ def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:
     from converter.runtimes import torch
     from converter.targets.torch import write_source
 
-    module = torch.load(folder)
+    path = torch.find(folder)
     tensors = read_tensors(folder / "model.safetensors")
+    module = torch.load(folder)
     source = write_source(model)
     wrong = tuple(wrong_arrays(source.placements, tensors))
     compared: list[Comparison] = []
@@ -63,7 +68,7 @@ def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:
     verdict = Verdict(
         status=Status.DIFFERS if failure else Status.EQUAL,
         original=Path(model.source.path).name or model.name,
-        artefact=name or str(folder / "model.py"),
+        artefact=name or str(path),
         reason=failure,
         comparisons=tuple(compared),
         arrays=sum(len(one.weight.stored) for one in source.placements if not one.added)
@@ -72,7 +77,7 @@ def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:
     )
     decided = verdict if failure else decide(verdict)
     if decided.status is Status.DIFFERS:
-        return replace(decided, layer=_first_difference(model, tensors))
+        return replace(decided, layer=_first_difference(model, source, tensors, decided))
     return decided
 
 
@@ -90,7 +95,7 @@ def read_tensors(path: Path) -> dict[str, Array]:
     except (SafetensorError, OSError) as error:
         raise FormatError(
             f"{path} is not a safetensors file",
-            context=str(error),
+            context=" ".join(str(error).split()) if path.exists() else "it does not exist",
             hint="convert again",
             code="not-safetensors",
         ) from error
@@ -98,10 +103,8 @@ def read_tensors(path: Path) -> dict[str, Array]:
 
 def decide(verdict: Verdict) -> Verdict:
     """The status of what was compared, and the reason in a sentence."""
-    different = [one for one in verdict.comparisons if one.reason and one.conditioned]
     said = [one for one in verdict.comparisons if one.conditioned]
-    if not verdict.comparisons:
-        return replace(verdict, status=Status.UNDECIDED, reason="nothing was compared")
+    different = [one for one in said if one.reason]
     if verdict.wrong_arrays:
         count = len(verdict.wrong_arrays)
         total = count + verdict.arrays
@@ -111,34 +114,45 @@ def decide(verdict: Verdict) -> Verdict:
         worst = max(different, key=lambda one: one.ratio)
         reason = f"output '{worst.output}', case {worst.case}: {worst.reason}"
         return replace(verdict, status=Status.DIFFERS, reason=reason)
-    if not said:
+    if not any(one.elements for one in verdict.comparisons):
+        return replace(verdict, status=Status.UNDECIDED, reason="nothing was compared")
+    outputs = dict.fromkeys(one.output for one in verdict.comparisons)
+    silent = [name for name in outputs if not any(one.output == name for one in said)]
+    if silent:
+        which = "every output" if silent == [*outputs] else f"output '{silent[0]}'"
         reason = (
-            "one unit in the last place of the weights moves every output by more than a "
+            f"one unit in the last place of the weights moves {which} by more than a "
             "thousandth: nothing can be said in float32"
         )
         return replace(verdict, status=Status.INCONCLUSIVE, reason=reason)
     reason = "every output of every case is as near to float64 as float32 rounding explains"
+    if vague := len(verdict.comparisons) - len(said):
+        reason += f", but for {vague} of {len(verdict.comparisons)} that rounding alone moves far"
     return replace(verdict, reason=reason)
 
 
-def _first_difference(model: Model, tensors: dict[str, Array]) -> str:
-    """The first layer whose output differs, when our own source runs with the artefact's weights.
+def _first_difference(
+    model: Model, source: Source, tensors: dict[str, Array], verdict: Verdict
+) -> str:
+    """The first layer with a wrong array, or else the first whose own output differs.
 
-    "" where none does: then the difference is in the text of its model.py.
+    That is found by our own source with the artefact's weights, so that it names a layer which
+    is written wrongly. "" where none is: then the text of model.py has been changed.
     """
     from converter.runtimes import torch
     from converter.targets.torch import write_source
     from converter.targets.torch.loading import module_of
 
-    values = tuple(value for call in model.calls for value in call.outputs)
+    owners = {attribute: name for name, own in source.module_names.items() for attribute in own}
+    for placement in source.placements:
+        if not placement.fits(tensors) or any(wrong_arrays([placement], tensors)):
+            return owners[placement.names[0].split(".")[0]]
+    values = tuple(value for call in model.calls for value in call.outputs if value.dtype != "bool")
     layers = {value.name: call.layer.name for call in model.calls for value in call.outputs}
     whole = replace(model, outputs=values)
-    source = write_source(whole)
-    for placement in source.placements:
-        if not placement.fits(tensors):
-            attribute = placement.names[0].split(".")[0]
-            return next(name for name, own in source.module_names.items() if attribute in own)
-    module = module_of(source, tensors)
-    first = tuple(cases(model))[:1]
-    compared = compare(whole, first, lambda arrays: torch.run(module, arrays))
-    return next((layers[one.output] for one in compared if one.reason), "")
+    module = module_of(write_source(whole), tensors)
+    names = {one.case for one in verdict.comparisons if one.reason and one.conditioned}
+    shown = [case for case in cases(model) if case.name in names]
+    compared = compare(whole, shown, lambda arrays: torch.run(module, arrays))
+    wrong = {layers[one.output] for one in compared if one.reason and one.conditioned}
+    return next((layer.name for layer in model.layers if layer.name in wrong), "")

@@ -21,30 +21,36 @@ DRAWS = 8
 FACTOR = 16
 UNITS = 4
 ILL_CONDITIONED = 1e-3
+LEAST = float(np.finfo(np.float32).tiny)
+"""A deviation below the normal numbers of float32 is none."""
 
 Answers = Callable[[Sequence[Array]], Sequence[Array]]
 """A runtime: the outputs for some inputs."""
 
 
 def compare(model: Model, cases: Sequence[Case], answers: Answers) -> list[Comparison]:
-    """Every output of every case, in order."""
+    """Every output of every case, in order; those that are too many after them."""
     truth = answers_of_judge(Judge(model), cases)
     spread = _deviations(model, cases, truth)
-    return [
-        compare_output(case.name, value, expected, given, deviation)
-        for case, expected_all, spread_all in zip(cases, truth, spread, strict=True)
-        for value, expected, given, deviation in _paired(
-            model, expected_all, answers(case.arrays), spread_all
-        )
-    ]
-
-
-def _paired(
-    model: Model, expected: Sequence[Array], given: Sequence[Array], spread: Sequence[float]
-) -> list[tuple[Value, Array, Array | None, float]]:
-    """Each output with its answers; None for one that the runtime does not give."""
-    padded: list[Array | None] = [*given, *[None] * len(expected)]
-    return list(zip(model.outputs, expected, padded, spread, strict=False))
+    compared: list[Comparison] = []
+    for case, expected, deviations in zip(cases, truth, spread, strict=True):
+        given = answers(case.arrays)
+        count = len(model.outputs)
+        answered = [*given[:count], *[None] * (count - len(given))]
+        compared += [
+            compare_output(case.name, *one)
+            for one in zip(model.outputs, expected, answered, deviations, strict=True)
+        ]
+        compared += [
+            Comparison(
+                case=case.name,
+                output=str(k),
+                shape=given[k].shape,
+                reason=f"{len(given)} outputs; expected {count}",
+            )
+            for k in range(count, len(given))
+        ]
+    return compared
 
 
 def answers_of_judge(judge: Judge, cases: Sequence[Case]) -> list[list[Array]]:
@@ -108,8 +114,9 @@ def compare_output(
     if shape != expected.shape:
         reason = f"shape {shape}; expected {tuple(expected.shape)}"
         return Comparison(case=case, output=value.name, shape=shape, reason=reason)
-    if given.dtype != np.float32 and given.dtype.kind == "f":
-        reason = f"dtype {given.dtype}; expected float32"
+    kind = expected.dtype.kind
+    if given.dtype != np.float32 if kind == "f" else given.dtype.kind != kind:
+        reason = f"dtype {given.dtype}; expected {'float32' if kind == 'f' else expected.dtype}"
         return Comparison(case=case, output=value.name, shape=shape, reason=reason)
     if not expected.size:
         return Comparison(case=case, output=value.name, shape=shape)
@@ -127,7 +134,7 @@ def compare_output(
     tolerance = FACTOR * deviation + UNITS * unit
     error = float(distance.max())
     where = tuple(int(k) for k in np.unravel_index(int(distance.argmax()), shape))
-    conditioned = deviation <= ILL_CONDITIONED * scale or deviation == 0
+    conditioned = deviation <= max(ILL_CONDITIONED * scale, LEAST)
     return Comparison(
         case=case,
         output=value.name,

@@ -27,6 +27,9 @@ from converter.gates import Array
 LONGEST = 7
 """Steps along a free axis, where the model takes so few."""
 
+MOST = 2000
+"""Steps that are tried for a model that takes more."""
+
 MOVERS = (Concatenate, Dropout, Flatten, Permute, RepeatVector, Reshape)
 """Layers through which an index stays an index."""
 
@@ -65,6 +68,8 @@ def cases(model: Model, seed: int = 0) -> Iterator[Case]:
         (3, usual, "x10"),
         (3, usual, "x1e-3"),
     ]
+    if all(value.name in bounds for value in model.inputs):  # an index has no size
+        wanted = [one for one in wanted if one[2] in ("normal", "zeros")]
     masks = mask_values(model)
     if masks:
         wanted += [(len(PATTERNS), usual, "masked"), (1, usual, "masked")]
@@ -91,11 +96,12 @@ def cases(model: Model, seed: int = 0) -> Iterator[Case]:
 
 
 def usual_length(model: Model) -> int:
-    """The smallest number of steps from `LONGEST` that the model's free axes take."""
-    for time in (LONGEST, 11, 16, 32, 64, 128, 256, 512, 1024):
-        if _takes(model, time):
-            return time
-    return LONGEST
+    """The smallest number of steps from `LONGEST` that the model's free axes take.
+
+    The largest below it where the model takes no more.
+    """
+    wanted = (*range(LONGEST, MOST), *range(LONGEST - 1, 0, -1))
+    return next((time for time in wanted if _takes(model, time)), LONGEST)
 
 
 def _fitting(model: Model, time: int, otherwise: int) -> int:
@@ -139,13 +145,17 @@ def _array(
     if kind == "zeros":
         drawn = np.zeros(shape)
     elif kind == "one-hot":
-        drawn = np.zeros(shape)
-        for row in range(shape[0]):
-            drawn[row, ..., row % shape[-1]] = 1
+        steps = np.arange(drawn.size // shape[-1])
+        drawn = np.zeros((len(steps), shape[-1]))
+        drawn[steps, steps % shape[-1]] = 1
+        drawn = drawn.reshape(shape)
     scale = {"x10": 10.0, "x1e-3": 1e-3}.get(kind, 1.0)
-    if value.dtype.startswith(("int", "uint", "bool")):
-        return np.round(drawn * scale * 3).astype(value.dtype)
-    return (drawn * scale).astype(np.float32)
+    if not value.dtype.startswith(("int", "uint", "bool")):
+        return (drawn * scale).astype(np.float32)
+    rounded: Array = np.round(drawn * scale * 3)
+    if value.dtype.startswith("uint"):
+        rounded = np.abs(rounded)
+    return rounded.astype(value.dtype)
 
 
 PATTERNS = ("holes", "none", "right", "left", "all", "but one")

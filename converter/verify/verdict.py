@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import Enum
+from math import inf, prod
 from typing import Any
 
 
@@ -49,10 +50,15 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """`error` as a part of `tolerance`."""
-        if not self.error:
-            return 0.0
-        return self.error / self.tolerance if self.tolerance else float("inf")
+        """`error` as a part of `tolerance`; infinite where another shape or dtype has no error."""
+        if self.reason and not self.error:
+            return inf
+        return self.error / self.tolerance if self.tolerance else 0.0
+
+    @property
+    def elements(self) -> int:
+        """How many numbers were compared."""
+        return prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +87,9 @@ class Verdict:
 
     @property
     def worst(self) -> Comparison | None:
-        """The comparison nearest to its tolerance, or the first that is over it."""
-        return max(self.comparisons, key=lambda one: (bool(one.reason), one.ratio), default=None)
+        """The comparison nearest to its tolerance or farthest over it, of those that say any."""
+        said = [one for one in self.comparisons if one.conditioned]
+        return max(said or self.comparisons, key=lambda one: one.ratio, default=None)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the schema has a version."""
