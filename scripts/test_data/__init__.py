@@ -8,6 +8,7 @@ level: each architecture is handed the Keras that shall build it.
 from scripts.test_data import (
     activations,
     bidirectional,
+    cells,
     convolution,
     core,
     damaged,
@@ -30,6 +31,7 @@ __all__ = [
     "Architecture",
     "activations",
     "bidirectional",
+    "cells",
     "convolution",
     "core",
     "damaged",

@@ -107,20 +107,6 @@ def conv_lstm_2d(keras: Keras, path: Path) -> None:
     save(chain(keras, (None, 4, 4, 1), keras.layers.ConvLSTM2D(1, 2)), path)
 
 
-@bad("rnn_cells.keras")
-def rnn_cells(keras: Keras, path: Path) -> None:
-    """RNN around a list of cells."""
-    layers = keras.layers
-    save(chain(keras, (None, 3), layers.RNN([layers.LSTMCell(2), layers.GRUCell(2)])), path)
-
-
-@bad("rnn_cell.keras")
-def rnn_cell(keras: Keras, path: Path) -> None:
-    """RNN around one cell, which is an LSTM written otherwise."""
-    layers = keras.layers
-    save(chain(keras, (None, 3), layers.RNN(layers.LSTMCell(2)), layers.Dense(1)), path)
-
-
 @bad("mixed_float16.keras")
 def mixed_float16(keras: Keras, path: Path) -> None:
     """Computed in float16, kept in float32."""

@@ -39,8 +39,6 @@ REFUSED: dict[str, tuple[str, str]] = {
         "conv-lstm",
         "ConvLSTM is another capability",
     ),
-    "keras215/cells.h5": ("rnn-cells", "RNN of cells is another capability"),
-    "keras215/cells.keras": ("rnn-cells", "RNN of cells is another capability"),
     "keras215/convlstm.h5": ("conv-lstm", "ConvLSTM is another capability"),
     "keras215/convlstm.keras": ("conv-lstm", "ConvLSTM is another capability"),
     "keras215/stateful.h5": ("stateful", "states kept between calls are another capability"),

@@ -91,16 +91,37 @@ def test_convolutional_lstms_are_refused(kind: str, file: Path, error_of: Error)
     )
 
 
-def test_cells_are_refused(file: Path, error_of: Error) -> None:
-    cells = layer("RNN", "r", cell=layer("LSTMCell", "cell", units=2))
+def test_a_cell_outside_an_rnn_is_refused(file: Path, error_of: Error) -> None:
+    cell = layer("LSTMCell", "c", units=2)
     expected = (
-        "error[rnn-cells]: layer 'r' of model is an RNN of cells, which is not read yet\n"
-        '  found: "RNN": cells with weights of their own\n'
-        "  help:  use LSTM, GRU or SimpleRNN layers one after another"
+        "error[rnn-cells]: layer 'c' of model is a cell, and no layer\n"
+        '  found: "LSTMCell": a cell outside an RNN\n'
+        "  help:  use an RNN of it, or LSTM, GRU or SimpleRNN"
     )
-    assert refusal(error_of, file, cells) == expected
-    both = layer("Bidirectional", "b", layer=cells)
-    assert refusal(error_of, file, both) == expected.replace("'r'", "'b/r'")
+    assert refusal(error_of, file, cell) == expected
+    both = layer("Bidirectional", "b", layer=cell)
+    assert refusal(error_of, file, both) == expected.replace("'c'", "'b/c'")
+
+
+@pytest.mark.parametrize("wrapper", ["Bidirectional", "TimeDistributed"])
+def test_stacked_cells_in_a_layer_are_refused(wrapper: str, file: Path, error_of: Error) -> None:
+    stack = layer("StackedRNNCells", "s", cells=[layer("LSTMCell", "cell", units=2)])
+    part = layer(wrapper, "b", layer=layer("RNN", "r", cell=stack))
+    config = sequential(given((None, None, 4, 3)[-3 - (wrapper[0] == "T") :]), part)
+    assert error_of(lambda: read(archive(file, config, {}))) == (
+        "error[rnn-cells]: layer 'b/r' of model stacks cells inside another layer, which is not "
+        "read\n  found: 1 cell\n"
+        "  help:  use an RNN of one cell for each of them, one after another"
+    )
+
+
+def test_cells_that_are_not_keras_s_own_are_refused(file: Path, error_of: Error) -> None:
+    part = layer("RNN", "r", cell=layer("PeepholeLSTMCell", "cell", units=2))
+    assert refusal(error_of, file, part) == (
+        "error[rnn-cells]: layer 'r/cell' of model is a cell that is not known\n"
+        '  found: "PeepholeLSTMCell"; known: LSTMCell, GRUCell, SimpleRNNCell\n'
+        "  help:  use LSTMCell, GRUCell or SimpleRNNCell"
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +189,7 @@ def test_other_layers_are_not_read_in_two_directions(file: Path, error_of: Error
     both = layer("Bidirectional", "b", layer=layer("Dense", "d", units=2))
     assert refusal(error_of, file, both) == (
         "error[unknown-layer]: layer 'b' of model is of a layer that is not read in two "
-        'directions\n  found: "Dense"; known: LSTM, GRU, SimpleRNN\n'
+        'directions\n  found: "Dense"; known: LSTM, GRU, SimpleRNN, RNN\n'
         "  help:  use LSTM, GRU or SimpleRNN in Bidirectional"
     )
 

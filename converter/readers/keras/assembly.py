@@ -14,6 +14,7 @@ from converter.readers.keras import (  # noqa: F401  each registers its family
     normalization,
     pooling,
     recurrent,
+    rnn,
     shaping,
 )
 from converter.readers.keras.architecture import ModelPart

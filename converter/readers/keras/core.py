@@ -21,7 +21,7 @@ from converter.description import (
 from converter.readers.keras.activation import LAYERS, read_activation
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
-from converter.readers.keras.layers import build, known_size, reads
+from converter.readers.keras.layers import build_one, known_size, reads
 from converter.readers.keras.refused import MASK, error, refuse
 from converter.readers.keras.weights import Weights
 
@@ -154,5 +154,5 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         raise ShapeMismatchError(f"an input of rank {len(inputs[0])}; expected at least 3")
     shape = (None, *inputs[0][2:])
     return TimeDistributed(
-        **config.base(), layer=build(inner, (shape,), weights.part("layer"), writer)
+        **config.base(), layer=build_one(inner, (shape,), weights.part("layer"), writer)
     )

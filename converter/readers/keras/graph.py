@@ -30,14 +30,15 @@ from converter.description import (
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.architecture import LayerPart, ModelPart
 from converter.readers.keras.calls import Arguments, Reference
+from converter.readers.keras.chain import Chain
 from converter.readers.keras.era import Writer
 from converter.readers.keras.inputs import input_value, named_input
-from converter.readers.keras.layers import build
+from converter.readers.keras.layers import build, build_one
 from converter.readers.keras.masks import Masks, Origin
+from converter.readers.keras.numbering import INPUT, first_calls
 from converter.readers.keras.weights import Expected, Weights
 from converter.readers.strict import named
 
-INPUT = "InputLayer"
 MAX_CALLS = 100_000
 """A model that calls a model twice that calls a model twice, thirty levels deep, has a billion."""
 
@@ -73,7 +74,7 @@ class _Graph:
         self.calls: list[Call] = []
         self._writer = writer
         self._give = give
-        self._layers: dict[LayerPart, Layer] = {}
+        self._layers: dict[LayerPart, Layer | Chain] = {}
         self._times: Counter[LayerPart] = Counter()
         self._names: set[str] = set()
         self._masks = Masks(writer.era)
@@ -120,7 +121,7 @@ class _Graph:
         values: dict[Node, Sequence[Value]] = {}
         for reference, value in zip(model.inputs, inputs, strict=True):
             values[self._input_layer(model, layers, reference).name, 0] = (value,)
-        first = _first_calls(model)
+        first = first_calls(model)
         needs: dict[Node, list[tuple[Node, int]]] = {}
         for layer in model.layers:
             for number, arguments in enumerate(layer.calls):
@@ -155,12 +156,16 @@ class _Graph:
             found = self.outputs(part.model, inputs)
             self._masks.crossed(found, what)
             return found
-        shapes = tuple(value.shape for value in inputs)
         layer = self._layers.get(part)
+        time = self._times[part]
+        self._times[part] += 1
         try:
             if layer is None:
+                shapes = tuple(value.shape for value in inputs)
                 layer = self._layers[part] = self._built(part, shapes)
-            outputs = layer.output_shapes(shapes)
+            if isinstance(layer, Chain):
+                return self._call_chain(part, layer, inputs, time, stated)
+            return self._call_layer(part, layer, inputs, time, stated)
         except ShapeMismatchError as error:
             raise FormatError(
                 f"{part.where} cannot take its input",
@@ -168,8 +173,30 @@ class _Graph:
                 hint="the file may be damaged; save the model again",
                 code="graph-shape",
             ) from error
-        time = self._times[part]
-        self._times[part] += 1
+
+    def _call_chain(
+        self, part: LayerPart, chain: Chain, inputs: Sequence[Value], time: int, mask: Origin | str
+    ) -> Sequence[Value]:
+        """Each layer of it; a mask is in the order of time, which what is between may not be."""
+
+        def call(layer: Layer, given: Sequence[Value]) -> Sequence[Value]:
+            stated = mask if layer is chain.layers[0] else ""
+            values = self._call_layer(part, layer, given, time, stated)
+            if chain.backwards and values[0].name in self._masks.carried:
+                self._masks.carried[values[0].name] = "a mask of stacked cells that go backwards"
+            return values
+
+        return chain.called(inputs, call)
+
+    def _call_layer(
+        self,
+        part: LayerPart,
+        layer: Layer,
+        inputs: Sequence[Value],
+        time: int,
+        stated: Origin | str,
+    ) -> Sequence[Value]:
+        outputs = layer.output_shapes(tuple(value.shape for value in inputs))
         dtype = _dtype(part, inputs)
         values = tuple(
             Value(layer.name + (f":{k}" if k else "") + (f"@{time}" if time else ""), shape, dtype)
@@ -187,7 +214,7 @@ class _Graph:
         self.calls.append(Call(layer, tuple(inputs), values, used))
         return values
 
-    def _built(self, part: LayerPart, shapes: tuple[Shape, ...]) -> Layer:
+    def _built(self, part: LayerPart, shapes: tuple[Shape, ...]) -> Layer | Chain:
         config = part.view()
         weights = Weights(self._give, part)
         steps = part.owner.steps
@@ -203,7 +230,7 @@ class _Graph:
         if len(shapes[0]) < 2 + steps:
             raise ShapeMismatchError(f"an input of rank {len(shapes[0])}; expected {2 + steps}")
         config.name += "/layer" * steps
-        layer = build(config, ((None, *shapes[0][1 + steps :]),), weights, self._writer)
+        layer = build_one(config, ((None, *shapes[0][1 + steps :]),), weights, self._writer)
         for _ in range(steps):
             name = layer.name.removesuffix("/layer")
             layer = TimeDistributed(name=name, trainable=layer.trainable, layer=layer)
@@ -238,46 +265,6 @@ class _Graph:
                 hint="call it with a list of tensors",
                 code="call-argument",
             )
-
-
-def _first_calls(model: ModelPart) -> tuple[dict[str, int], dict[str, int]]:
-    """Which number the first call of each layer has, for its calls and for the model's outputs.
-
-    Layers count from 0. A model counts from 1 where its own graph counts as a call; Keras 2 does so
-    everywhere, Keras 3 in `output_layers` alone. Numbers that can only be meant otherwise decide.
-    """
-    in_calls: dict[str, set[int]] = {}
-    for layer in model.layers:
-        for arguments in layer.calls:
-            for reference in arguments.inputs:
-                in_calls.setdefault(reference.layer, set()).add(reference.call)
-    in_outputs: dict[str, set[int]] = {}
-    for reference in model.outputs:
-        in_outputs.setdefault(reference.layer, set()).add(reference.call)
-    of_keras_3 = any(call.keras_3 for layer in model.layers for call in layer.calls)
-    calls: dict[str, int] = {}
-    outputs: dict[str, int] = {}
-    for layer in model.layers:
-        if layer.model is None or layer.model.each_step:
-            continue
-        count = len(layer.calls)
-        inside, outside = in_calls.get(layer.name, set()), in_outputs.get(layer.name, set())
-        own_graph = int(not layer.model.sequential)
-        if of_keras_3:
-            calls[layer.name] = _first(inside, count, 0)
-            outputs[layer.name] = _first(outside, count, own_graph)
-        else:
-            if layer.model.sequential:
-                own_graph = int(layer.model.layers[0].kind == INPUT)
-            calls[layer.name] = outputs[layer.name] = _first(inside | outside, count, own_graph)
-    return calls, outputs
-
-
-def _first(numbers: Collection[int], count: int, usual: int) -> int:
-    """The number of the first call, of `count`, if these numbers are all in use."""
-    if 0 in numbers:
-        return 0
-    return 1 if count in numbers else usual
 
 
 def _node(

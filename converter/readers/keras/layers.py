@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from converter.description import Layer, Shape
 from converter.errors import FormatError
+from converter.readers.keras.cells import stacked_inside
+from converter.readers.keras.chain import Chain
 from converter.readers.keras.config import Config, unknown
 from converter.readers.keras.era import Writer
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
 
-Builder = Callable[[Config, tuple[Shape, ...], Weights, Writer], Layer]
-"""From a checked config, the shapes of the inputs, and the weights, to a layer."""
+Builder = Callable[[Config, tuple[Shape, ...], Weights, Writer], Layer | Chain]
+"""From a checked config, the shapes of the inputs, and the weights, to a layer or to several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,9 @@ def reads(*kinds: str, several: bool = False) -> Callable[[Builder], Builder]:
     return add
 
 
-def build(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
+def build(
+    config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer
+) -> Layer | Chain:
     """The layer of a config; every key of it is known.
 
     Raises:
@@ -74,6 +78,18 @@ def build(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: W
     layer = entry.build(config, inputs, weights, writer)
     config.done()
     return layer
+
+
+def build_one(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
+    """As `build`, for a place that takes one layer.
+
+    Raises:
+        UnsupportedError: It stands for several.
+    """
+    built = build(config, inputs, weights, writer)
+    if isinstance(built, Chain):
+        raise stacked_inside(config.where, len(built.layers))
+    return built
 
 
 def known_size(config: Config, shape: Shape, axis: int) -> int:

@@ -12,6 +12,7 @@ from converter.description import Direction, Era, Layer, Merge, Recurrent, Shape
 from converter.errors import FormatError, UnsupportedError
 from converter.gates import GATES, Cell, bias_form, kernel_form, layout
 from converter.readers.keras.activation import read_activation
+from converter.readers.keras.cells import RNN, one_cell
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
@@ -31,9 +32,9 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     """One direction."""
     return Recurrent(
         **config.base(),
-        forward=_direction(config, inputs[0], weights, writer),
-        zero_output_for_mask=_zeroes(config),
-        **_sequence(config),
+        forward=read_direction(config, inputs[0], weights, writer),
+        zero_output_for_mask=zeroes(config),
+        **read_sequence(config),
     )
 
 
@@ -56,13 +57,13 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         backward = _recurrent_child(config, "layer")
         names = [f"backward_{forward.own_name}", f"backward_{own}"]
     parts = [
-        _direction(
+        read_direction(
             forward,
             inputs[0],
             weights.part("forward_layer", f"forward_{own}", f"forward_{forward.own_name}"),
             writer,
         ),
-        _direction(
+        read_direction(
             backward,
             inputs[0],
             weights.part("backward_layer", *names),
@@ -70,9 +71,9 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
             turned=not explicit,
         ),
     ]
-    sequence, other = _sequence(forward), _sequence(backward)
+    sequence, other = read_sequence(forward), read_sequence(backward)
     for part in (forward, backward):
-        _zeroes(part)  # bidirectional.py sets it, whatever the layers say
+        zeroes(part)  # bidirectional.py sets it, whatever the layers say
     forward.done()
     backward.done()
     if sequence != other or parts[0].go_backwards == parts[1].go_backwards:
@@ -106,20 +107,20 @@ def _said(direction: Direction, sequence: dict[str, Any]) -> str:
 
 def _recurrent_child(config: Config, key: str) -> Config:
     child = config.child(key)
-    if child.kind not in CELLS:
+    if child.kind not in (*CELLS, RNN):
         if child.kind in CLASSES:
             reason = CLASSES[child.kind]
             raise refused(reason, child.where, f"{shown(child.kind)}: {reason.found}")
         raise UnsupportedError(
             f"{config.where} is of a layer that is not read in two directions",
-            context=f"{shown(child.kind)}; known: {', '.join(CELLS)}",
+            context=f"{shown(child.kind)}; known: {', '.join((*CELLS, RNN))}",
             hint="use LSTM, GRU or SimpleRNN in Bidirectional",
             code="unknown-layer",
         )
     return child
 
 
-def _sequence(config: Config) -> dict[str, Any]:
+def read_sequence(config: Config) -> dict[str, Any]:
     """What is the same for both directions."""
     config.must_be(
         "stateful",
@@ -134,25 +135,47 @@ def _sequence(config: Config) -> dict[str, Any]:
     }
 
 
-def _zeroes(config: Config) -> bool:
+def zeroes(config: Config) -> bool:
     """Whether a masked step returns zeros."""
     return config.boolean("zero_output_for_mask", default=False)
 
 
-def _direction(
+def read_direction(
     config: Config, x: Shape, weights: Weights, writer: Writer, *, turned: bool = False
 ) -> Direction:
     """The cell of a layer: its own part in an archive, no part at all in HDF5."""
     config.float32()
     config.boolean("unroll", default=False)
+    backwards = config.boolean("go_backwards", default=False)
+    cell = one_cell(config) if config.kind == RNN else config
+    direction = read_cell(
+        cell, x, weights.part("cell"), writer, go_backwards=not backwards if turned else backwards
+    )
+    if cell is not config:
+        cell.done()
+    return direction
+
+
+def read_cell(
+    config: Config, x: Shape, inside: Weights, writer: Writer, *, go_backwards: bool
+) -> Direction:
+    """A cell that reads a sequence.
+
+    Args:
+        config: Of the cell, or of the layer that has its settings.
+        x: The shape of the sequence.
+        inside: The weights of the cell.
+        writer: Who wrote the file.
+        go_backwards: The sequence is read from its end.
+    """
+    config.float32()
     config.integer("implementation", least=0, most=2, default=1)
-    cell = CELLS[config.kind]
+    cell = CELLS[config.kind.removesuffix("Cell")]
     features, units = (
         known_size(config, x, -1),
         config.integer("units", "output_dim", most=MAX_UNITS),
     )
     stacked = len(GATES[cell]) * units
-    inside = weights.part("cell")
     kernel = inside.take("kernel", (features, stacked))
     recurrent_kernel = inside.take("recurrent_kernel", (units, stacked))
     use_bias = config.boolean("use_bias", default=True)
@@ -167,7 +190,6 @@ def _direction(
     elif use_bias:
         bias = inside.take("bias", (stacked,))
     gated = cell is not Cell.RNN
-    backwards = config.boolean("go_backwards", default=False)
     gates = len(GATES[cell])
     return Direction(
         cell=cell,
@@ -188,7 +210,7 @@ def _direction(
         )
         if gated
         else SIGMOID,
-        go_backwards=not backwards if turned else backwards,
+        go_backwards=go_backwards,
         dropout=config.number("dropout", "dropout_W", least=0, most=1, default=0.0),
         recurrent_dropout=config.number(
             "recurrent_dropout", "dropout_U", least=0, most=1, default=0.0

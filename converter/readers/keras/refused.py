@@ -38,9 +38,9 @@ CONV_LSTM = Reason(
 )
 CELLS = Reason(
     "rnn-cells",
-    "is an RNN of cells, which is not read yet",
-    "cells with weights of their own",
-    "use LSTM, GRU or SimpleRNN layers one after another",
+    "is a cell, and no layer",
+    "a cell outside an RNN",
+    "use an RNN of it, or LSTM, GRU or SimpleRNN",
 )
 OPERATION = Reason(
     "operation",
@@ -58,7 +58,7 @@ PREPROCESSING = Reason(
 CLASSES: Mapping[str, Reason] = {
     "Lambda": LAMBDA,
     **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvRecurrent2D"), CONV_LSTM),
-    **dict.fromkeys(("RNN", "StackedRNNCells", "LSTMCell", "GRUCell", "SimpleRNNCell"), CELLS),
+    **dict.fromkeys(("StackedRNNCells", "LSTMCell", "GRUCell", "SimpleRNNCell"), CELLS),
     **dict.fromkeys(("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"), OPERATION),
     **dict.fromkeys(
         (
