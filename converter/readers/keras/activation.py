@@ -67,6 +67,8 @@ def _activation(value: object, what: str, config: Config, writer: Writer) -> Act
         return _activation(inner, what, config, writer) if inner else _unknown(value, what)
     if kind == "Activation" and isinstance(inner, dict):
         return _activation(inner.get("activation"), what, config, writer)
+    if kind == "Pipeline":
+        return _clipped(inner, value, what, config)
     if kind not in LAYERS:
         return _unknown(value, what)
     view = Config(kind, config.name, inner, config.file)
@@ -74,6 +76,24 @@ def _activation(value: object, what: str, config: Config, writer: Writer) -> Act
     activation = LAYERS[kind](view)
     view.done()
     return activation
+
+
+def _clipped(inner: object, value: object, what: str, config: Config) -> Activation:
+    """Rescaling and ReLU(max_value=1): a hard_sigmoid of another slope than Keras 3's own."""
+    pipeline = Config("Pipeline", config.name, inner, config.file)
+    layers = pipeline.value("layers")
+    parts = [serialized(one, what) for one in layers] if isinstance(layers, list) else []
+    if [kind for kind, _ in parts] != ["Rescaling", "ReLU"]:
+        return _unknown(value, what)
+    rescaling, relu = (Config(kind, config.name, one, config.file) for kind, one in parts)
+    slope, offset = rescaling.number("scale"), rescaling.number("offset", default=0.0)
+    if LAYERS["ReLU"](relu) != Activation.of("relu", max_value=1.0):
+        return _unknown(value, what)
+    for view in (rescaling, relu):
+        view.float32()
+    for view in (pipeline, rescaling, relu):
+        view.done()
+    return Activation.of("hard_sigmoid", alpha=slope, beta=offset)
 
 
 def _by_name(name: str, what: str, config: Config, writer: Writer) -> Activation:

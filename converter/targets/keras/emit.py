@@ -1,0 +1,115 @@
+"""The Keras column of the grid: `emit[layer](layer, around)` gives one layer as Keras has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from converter.description import Call, Layer, Weight
+from converter.description.model import Shape
+from converter.errors import UnsupportedError
+from converter.gates import AS_IS, Form
+from converter.registry import Registry
+
+
+class Dialect(Enum):
+    """Who is to read it: their configs differ in form, and some words in meaning.
+
+    KERAS_3 is read by Keras 3 alone. LEGACY is what Keras 2 wrote into `.h5`; tf_keras and Keras 3
+    both read it, so it says only what both understand alike.
+    """
+
+    KERAS_3 = "Keras 3"
+    LEGACY = "legacy .h5"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One array of a Keras layer, in the order in which Keras makes them.
+
+    Attributes:
+        name: Keras's: "kernel".
+        weight: Of the description.
+        form: How Keras stores it.
+        lossy: See `Placement`.
+    """
+
+    name: str
+    weight: Weight
+    form: Form = AS_IS
+    lossy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A Keras layer, or what is inside one.
+
+    Attributes:
+        kind: Its class.
+        config: Without name, trainable and dtype.
+        variables: Its own.
+        parts: What holds more of them, by the attribute's name: "cell", "forward_layer", "layer".
+    """
+
+    kind: str
+    config: dict[str, Any] = field(default_factory=dict)
+    variables: tuple[Variable, ...] = ()
+    parts: tuple[tuple[str, Part], ...] = ()
+
+    def placed(self) -> Iterator[tuple[tuple[str, ...], int, Variable]]:
+        """Every variable, the attributes that lead to it, and its number there."""
+        for number, variable in enumerate(self.variables):
+            yield (), number, variable
+        for name, part in self.parts:
+            for inside, number, variable in part.placed():
+                yield (name, *inside), number, variable
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a layer's handler may ask about its place.
+
+    Attributes:
+        call: The first call of the layer.
+    """
+
+    dialect: Dialect
+    call: Call
+
+    @property
+    def shape(self) -> Shape:
+        """Of the first input."""
+        return self.call.inputs[0].shape
+
+
+emit: Registry[Callable[[Any, Around], Part]] = Registry("form in Keras")
+
+
+def serialized(part: Part, name: str, trainable: bool, dialect: Dialect) -> dict[str, Any]:
+    """A layer as a config holds it."""
+    config: dict[str, Any] = {"name": name, "trainable": trainable, "dtype": "float32"}
+    if part.kind.startswith("SpatialDropout"):  # spatial_dropout.py takes no such argument
+        del config["trainable"]
+    config |= part.config
+    if dialect is Dialect.LEGACY:
+        return {"class_name": part.kind, "config": config}
+    return {
+        "module": "keras.layers",
+        "class_name": part.kind,
+        "config": config,
+        "registered_name": None,
+    }
+
+
+def refusal(layer: Layer, found: str, hint: str, code: str) -> UnsupportedError:
+    """The error for what a Keras file cannot say."""
+    return UnsupportedError(
+        f"layer '{layer.name}' cannot be written for Keras", context=found, hint=hint, code=code
+    )
+
+
+def data_format(channels_first: bool) -> str:
+    """Keras's word for where the channels are."""
+    return "channels_first" if channels_first else "channels_last"
