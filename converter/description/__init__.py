@@ -6,11 +6,11 @@ from converter.description.core import (
     Dense,
     Dropout,
     Embedding,
-    Masking,
     Noise,
     PReLU,
     TimeDistributed,
 )
+from converter.description.masking import AnyOf, EveryStep, JoinMasks, Masking, Unequal
 from converter.description.merging import Combination, Combine, Concatenate, Dot
 from converter.description.model import (
     Call,
@@ -30,6 +30,7 @@ from converter.description.weight import Stored, Weight
 
 __all__ = [
     "Activate",
+    "AnyOf",
     "BatchNormalization",
     "Call",
     "Combination",
@@ -42,9 +43,11 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Era",
+    "EveryStep",
     "Flatten",
     "Gate",
     "GlobalPooling",
+    "JoinMasks",
     "Layer",
     "LayerNormalization",
     "Masking",
@@ -64,6 +67,7 @@ __all__ = [
     "Source",
     "Stored",
     "TimeDistributed",
+    "Unequal",
     "Value",
     "Weight",
 ]

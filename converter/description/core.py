@@ -76,22 +76,6 @@ class Embedding(Layer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Masking(Layer):
-    """Steps in which every feature is `mask_value` are zeroed; a second output is the mask.
-
-    Attributes:
-        mask_value: Of steps that do not count.
-    """
-
-    mask_value: float
-
-    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        """The input's, and the mask's: without the last axis."""
-        (x,) = inputs
-        return x, rank_at_least(x, 2)[:-1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Activate(Layer):
     """An activation as a layer of its own: Activation, ReLU, LeakyReLU, ELU, Softmax."""
 

@@ -72,18 +72,24 @@ class Call:
     """A layer applied to values.
 
     Attributes:
-        mask: Which steps count, (batch, time) of bool; the others are skipped.
+        masks: For each input, which of its steps count, of bool; None where all of them do. ()
+            where the layer has no use for masks.
     """
 
     layer: Layer
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
-    mask: Value | None = None
+    masks: tuple[Value | None, ...] = ()
+
+    @property
+    def mask(self) -> Value | None:
+        """That of the first input."""
+        return self.masks[0] if self.masks else None
 
     @property
     def needs(self) -> tuple[Value, ...]:
-        """Every value that it reads: the inputs, and the mask."""
-        return self.inputs if self.mask is None else (*self.inputs, self.mask)
+        """Every value that it reads: the inputs, and the masks."""
+        return (*self.inputs, *(mask for mask in self.masks if mask is not None))
 
 
 class Era(Enum):

@@ -113,6 +113,8 @@ class Recurrent(Layer):
         time_major: Inputs and outputs are (T, B, ...), as Keras 2 allows.
         zero_output_for_mask: What a step that is masked returns: zeros, rather than what the step
             before it returned (zeros if there is none). The states are carried in both cases.
+        starts_from_state: What a step that is masked returns where none before it counts: the
+            initial h, rather than zeros.
     """
 
     forward: Direction
@@ -123,6 +125,7 @@ class Recurrent(Layer):
     stateful: bool = False
     time_major: bool = False
     zero_output_for_mask: bool = False
+    starts_from_state: bool = False
 
     @property
     def directions(self) -> tuple[Direction, ...]:

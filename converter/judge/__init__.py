@@ -11,7 +11,7 @@ array([[0., 0.]])
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -22,6 +22,7 @@ from converter.gates import Array
 from converter.judge import (  # noqa: F401  each registers its family
     convolution,
     core,
+    masking,
     merging,
     normalization,
     pooling,
@@ -64,7 +65,7 @@ class Judge:
         }
         with np.errstate(all="ignore"):  # an overflow is an infinity, as in every framework
             for call in self.model.calls:
-                values |= self._called(call, [values[value.name] for value in call.needs])
+                values |= self._called(call, values)
         return values
 
     def _as_declared(self, array: Array, value: Value) -> Array:
@@ -73,11 +74,12 @@ class Judge:
             return array.astype(self.dtype, copy=False)
         return array if _is_whole(array) else array.astype(value.dtype)
 
-    def _called(self, call: Call, arrays: Sequence[Array]) -> dict[str, Array]:
+    def _called(self, call: Call, values: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of one call by their names."""
         layer = call.layer
+        arrays = [values[value.name] for value in call.inputs]
         try:
-            layer.output_shapes(tuple(array.shape for array in arrays[: len(call.inputs)]))
+            layer.output_shapes(tuple(array.shape for array in arrays))
         except ShapeMismatchError as error:
             raise UsageError(
                 f"layer '{layer.name}' cannot take what these inputs become",
@@ -85,10 +87,11 @@ class Judge:
                 hint="give inputs of a length that every layer can take",
                 code="layer-input",
             ) from error
-        if call.mask is None:
-            outputs = MEANINGS[layer](layer, *arrays)
-        else:
-            outputs = MEANINGS[layer](layer, *arrays[:-1], mask=arrays[-1])
+        settings = {}
+        if any(call.masks):
+            masks = [None if mask is None else values[mask.name] != 0 for mask in call.masks]
+            settings = {"masks": masks}
+        outputs = MEANINGS[layer](layer, *arrays, **settings)
         return {
             value.name: array if _is_whole(array) else array.astype(self.dtype, copy=False)
             for value, array in zip(call.outputs, outputs, strict=True)

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from converter.description import (
-    Activate,
-    Dense,
-    Dropout,
-    Embedding,
-    Masking,
-    PReLU,
-    TimeDistributed,
-)
+from converter.description import Activate, Dense, Dropout, Embedding, PReLU, TimeDistributed
 from converter.errors import UsageError
 from converter.gates import Array
-from converter.judge.meaning import MEANINGS
+from converter.judge.meaning import MEANINGS, Masks
 
 
 @MEANINGS.register(Dense)
@@ -41,12 +33,6 @@ def _(layer: Embedding, x: Array) -> tuple[Array, ...]:
     return (rows, x != 0) if layer.mask_zero else (rows,)
 
 
-@MEANINGS.register(Masking)
-def _(layer: Masking, x: Array) -> tuple[Array, ...]:
-    mask = (x != layer.mask_value).any(-1)
-    return x * mask[..., np.newaxis], mask
-
-
 @MEANINGS.register(Activate)
 def _(layer: Activate, x: Array) -> tuple[Array, ...]:
     return (layer.activation(x),)
@@ -63,8 +49,10 @@ def _(_layer: Dropout, x: Array) -> tuple[Array, ...]:
 
 
 @MEANINGS.register(TimeDistributed)
-def _(layer: TimeDistributed, x: Array) -> tuple[Array, ...]:
+def _(layer: TimeDistributed, x: Array, masks: Masks = ()) -> tuple[Array, ...]:
     batch, time = x.shape[:2]
     steps = x.reshape(batch * time, *x.shape[2:])
-    outputs = MEANINGS[layer.layer](layer.layer, steps)
+    inside = [mask if mask is None else mask.reshape(-1, *mask.shape[2:]) for mask in masks]
+    settings = {"masks": inside} if any(mask is not None for mask in inside) else {}
+    outputs = MEANINGS[layer.layer](layer.layer, steps, **settings)
     return tuple(output.reshape(batch, time, *output.shape[1:]) for output in outputs)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from converter.gates import Array
 from converter.registry import Registry
 
 Meaning = Callable[..., tuple[Array, ...]]
 """From a layer and its inputs to its outputs. Weights are read with `weight.read()`: the judge has
-put them into memory, in its own dtype."""
+put them into memory, in its own dtype. A layer that uses masks takes `masks`."""
+
+Masks = Sequence[Array | None]
+"""For each input, which of its steps count, None where all of them do; () where all have none."""
 
 MEANINGS: Registry[Meaning] = Registry("meaning in the judge")

@@ -7,7 +7,7 @@ import numpy as np
 from converter.description import GlobalPooling, Pool, Pooling
 from converter.gates import Array
 from converter.judge.convolution import windows
-from converter.judge.meaning import MEANINGS
+from converter.judge.meaning import MEANINGS, Masks
 
 
 @MEANINGS.register(Pooling)
@@ -25,6 +25,11 @@ def _(layer: Pooling, x: Array) -> tuple[Array, ...]:
 
 
 @MEANINGS.register(GlobalPooling)
-def _(layer: GlobalPooling, x: Array) -> tuple[Array, ...]:
+def _(layer: GlobalPooling, x: Array, masks: Masks = ()) -> tuple[Array, ...]:
+    for mask in masks:
+        if mask is not None:  # an average of the steps that count, NaN if none does
+            counts = np.expand_dims(mask, -1 if layer.axes == (1,) else 1)
+            total = np.where(counts, x, 0).sum(layer.axes, keepdims=layer.keepdims)
+            return (total / counts.sum(layer.axes, keepdims=layer.keepdims),)
     pool = np.max if layer.pool is Pool.MAX else np.mean
     return (pool(x, axis=layer.axes, keepdims=layer.keepdims),)

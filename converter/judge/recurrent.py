@@ -16,9 +16,8 @@ import numpy as np
 
 from converter.activations import Activation
 from converter.description import Direction, Merge, Recurrent
-from converter.errors import UnsupportedError
 from converter.gates import GATES, STATES, Array, Cell
-from converter.judge.meaning import MEANINGS
+from converter.judge.meaning import MEANINGS, Masks
 
 States = tuple[Array, ...]
 """h, and c for LSTM, each (B, H)."""
@@ -89,17 +88,22 @@ STEPS: Mapping[Cell, Callable[[_Step, Array, States], States]] = {
 
 
 def _sequence(
-    direction: Direction, x: Array, states: States, mask: Array | None
+    direction: Direction,
+    x: Array,
+    states: States,
+    mask: Array | None,
+    first: Array | None,
 ) -> tuple[Array, States]:
     """Every output, (T, B, H) in the order of reading, and the last states.
 
-    A step that is masked repeats the output before it, zeros at first, and leaves the states.
+    A step that is masked repeats the output before it, `first` at first, and leaves the states.
 
     Args:
         direction: Its weights are used.
         x: (T, B, I).
         states: The initial ones; none means zeros.
         mask: (T, B), True where a step counts.
+        first: (B, H); none means zeros.
     """
     time, batch, inputs = x.shape
     kernel, gates, units = direction.kernel.read(), len(GATES[direction.cell]), direction.units
@@ -120,7 +124,7 @@ def _sequence(
     states = states or (np.zeros((batch, units), products.dtype),) * STATES[direction.cell]
     outputs = np.empty((time, batch, units), products.dtype)
     advance = STEPS[direction.cell]
-    last = np.zeros((batch, units), products.dtype)
+    last = np.zeros((batch, units), products.dtype) if first is None else first
     for t in range(time):
         new = advance(step, products[t], states)
         if mask is not None:
@@ -148,14 +152,8 @@ def _merged(merge: Merge | None, forward: Array, backward: Array) -> tuple[Array
 
 
 @MEANINGS.register(Recurrent)
-def _(layer: Recurrent, x: Array, *initial: Array, mask: Array | None = None) -> tuple[Array, ...]:
-    if layer.stateful:
-        raise UnsupportedError(
-            f"layer '{layer.name}' keeps its states from one call to the next",
-            context="stateful=True; the judge computes each call from its inputs alone",
-            hint="make the states inputs and outputs: initial_state and return_state=True",
-            code="stateful",
-        )
+def _(layer: Recurrent, x: Array, *initial: Array, masks: Masks = ()) -> tuple[Array, ...]:
+    mask = masks[0] if masks else None
     if not layer.time_major:
         x = x.swapaxes(0, 1)
         mask = None if mask is None else mask.T
@@ -163,7 +161,9 @@ def _(layer: Recurrent, x: Array, *initial: Array, mask: Array | None = None) ->
     last: list[Array] = []
     for direction in layer.directions:
         count = STATES[direction.cell]
-        outputs, states = _sequence(direction, x, initial[:count], mask)
+        own = initial[:count]
+        first = own[0] if own and layer.starts_from_state else None
+        outputs, states = _sequence(direction, x, own, mask, first)
         if mask is not None and layer.zero_output_for_mask:
             counts = mask[::-1] if direction.go_backwards else mask
             outputs = outputs * counts[..., np.newaxis]

@@ -111,7 +111,7 @@ def test_keras_3_gives_no_mask_to_a_layer_that_is_given_its_states(
 def test_a_mask_that_is_ignored_shows(saved: dict[str, Path], name: str) -> None:
     folder = saved["keras"]
     model = model_of(folder, name)
-    blind = replace(model, calls=tuple(replace(call, mask=None) for call in model.calls))
+    blind = replace(model, calls=tuple(replace(call, masks=()) for call in model.calls))
     assert judged(blind, folder, name, "exact") > 1e-3
 
 

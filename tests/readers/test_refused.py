@@ -24,11 +24,6 @@ from tests.readers.files import (
 Error = Callable[[Callable[[], object]], str]
 One = Callable[..., Layer]
 
-MASK = (
-    "makes a mask, which is not read yet",
-    "  help:  save the model without the mask where all sequences have their full length",
-)
-
 
 def refusal(error_of: Error, file: Path, part: dict[str, Any]) -> str:
     """The text of the error for a layer in a model."""
@@ -44,15 +39,6 @@ def refusal(error_of: Error, file: Path, part: dict[str, Any]) -> str:
 def test_an_embedding_without_a_mask_is_read(one: One) -> None:
     settings = {"input_dim": 5, "output_dim": 2, "mask_zero": False}
     assert one("Embedding", counted(5, 2), shape=(None, None), **settings)
-
-
-def test_a_mask_in_each_step_is_refused(file: Path, error_of: Error) -> None:
-    inner = layer("Embedding", "e", input_dim=5, output_dim=2, mask_zero=True)
-    text = refusal(error_of, file, layer("TimeDistributed", "t", layer=inner))
-    assert text == (
-        f"error[mask]: layer 't/e' of model {MASK[0]}\n"
-        f"  found: Embedding in a TimeDistributed\n{MASK[1]}"
-    )
 
 
 def test_a_lambda_is_never_run(file: Path, error_of: Error) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from converter.errors import ConverterError, FormatError, UnsupportedError
 from converter.readers.keras.calls import Arguments, Reference, calls, tensors
 from converter.readers.keras.config import Config, malformed, serialized, unknown
-from converter.readers.keras.masks import MaskOperation, is_mask_operation, mask_operation
+from converter.readers.keras.origins import MaskOperation, is_mask_operation, mask_operation
 from converter.readers.keras.refused import refuse
 from converter.readers.strict import named, shown
 
@@ -201,7 +201,7 @@ def _layer(item: object, owner: ModelPart, prefix: str) -> LayerPart:
     elif kind == "TimeDistributed":
         layer.model = _model_of_each_step(layer)
     if not owner.sequential:
-        layer.calls = calls(item.get("inbound_nodes"), where)
+        layer.calls = calls(item.get("inbound_nodes"), where, kind)
     return layer
 
 

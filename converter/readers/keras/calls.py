@@ -7,7 +7,7 @@ Keras 3   {"args": [{"class_name": "__keras_tensor__", "config": {"keras_history
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,21 +32,32 @@ class Arguments:
         inputs: In order; those of a recurrent layer that is given its states end with them.
         keys: Their names, sorted, where they are in a dictionary.
         keras_3: The config is in the form of Keras 3, which numbers calls differently.
-        mask: The tensor that it is given as its mask, as Keras 3 writes down what it found.
+        masks: The tensors that it is given as masks, for each input; Keras 3 writes down what it
+            found. () where there are none.
     """
 
     inputs: tuple[Reference, ...]
     keys: tuple[str, ...] | None
     keras_3: bool
-    mask: Reference | None = None
+    masks: tuple[Reference | None, ...] = ()
 
 
-def calls(nodes: object, where: str) -> list[Arguments]:
+_RNN = ("initial_state", "mask")
+SECOND: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"), _RNN),
+    **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), ("mask",)),
+    "GlobalAveragePooling1D": ("mask",),
+}
+"""What the arguments of `call` behind the first one are called, in Keras 3."""
+
+
+def calls(nodes: object, where: str, kind: str = "") -> list[Arguments]:
     """Every call of a layer.
 
     Args:
         nodes: Its `inbound_nodes`.
         where: The layer and the file, for the error.
+        kind: Its class, which says what a second argument is.
 
     Raises:
         FormatError: They are not as Keras writes them.
@@ -55,7 +66,9 @@ def calls(nodes: object, where: str) -> list[Arguments]:
     if not isinstance(nodes, list):
         raise malformed(f"inbound_nodes of {where}", nodes, "a list")
     return [
-        _call_of_keras_3(node, where) if isinstance(node, dict) else _call_of_keras_2(node, where)
+        _call_of_keras_3(node, where, SECOND.get(kind, ()))
+        if isinstance(node, dict)
+        else _call_of_keras_2(node, where)
         for node in nodes
         if node != []  # the node of an InputLayer, in some files of Keras 2
     ]
@@ -89,16 +102,23 @@ def _call_of_keras_2(node: object, where: str) -> Arguments:
     if not isinstance(entries, list):
         raise malformed(f"a call of {where}", node, "a list")
     inputs = []
+    masks: tuple[Reference | None, ...] = ()
     for entry in entries:
         if not isinstance(entry, list) or len(entry) not in (3, 4):
             raise malformed(f"a call of {where}", entry, "[layer, call, output, {}]")
         if len(entry) == 4:
-            _check_keywords(entry[3], where)
+            keywords = entry[3]
+            mask = keywords.get("mask") if isinstance(keywords, dict) else None
+            if isinstance(mask, list) and not _is_nothing(mask):
+                each = [mask] if isinstance(mask[0], str) else mask
+                masks = tuple(None if one is None else _reference(one[:3], where) for one in each)
+                keywords = {key: keywords[key] for key in keywords if key != "mask"}
+            _check_keywords(keywords, where)
         inputs.append(_reference(entry[:3], f"a call of {where}"))
-    return Arguments(tuple(inputs), None, keras_3=False)
+    return Arguments(tuple(inputs), None, keras_3=False, masks=masks)
 
 
-def _call_of_keras_3(node: dict[str, Any], where: str) -> Arguments:
+def _call_of_keras_3(node: dict[str, Any], where: str, second: Sequence[str]) -> Arguments:
     arguments, keywords = node.get("args"), node.get("kwargs")
     if node.keys() != {"args", "kwargs"} or not isinstance(arguments, list):
         raise malformed(f"a call of {where}", node, "args and kwargs")
@@ -107,16 +127,20 @@ def _call_of_keras_3(node: dict[str, Any], where: str) -> Arguments:
         keywords = {key: keywords[key] for key in keywords if key not in ("inputs", "sequences")}
     if not arguments:
         raise malformed(f"a call of {where}", node, "a tensor")
-    for extra in arguments[1:]:
-        if not _is_nothing(extra):
+    for number, extra in enumerate(arguments[1:]):
+        if _is_nothing(extra):
+            continue
+        if number >= len(second) or not isinstance(keywords, dict):
             raise _unread(where, "a second argument", extra)
+        keywords = {**keywords, second[number]: extra}
     states: tuple[Reference, ...] = ()
     if isinstance(keywords, dict) and not _is_nothing(keywords.get("initial_state")):
         states = tuple(_flat(keywords["initial_state"], where))
         keywords = {key: keywords[key] for key in keywords if key != "initial_state"}
-    mask = None
-    if isinstance(keywords, dict) and is_tensor(keywords.get("mask")):
-        (mask,) = _flat(keywords["mask"], where)
+    masks: tuple[Reference | None, ...] = ()
+    if isinstance(keywords, dict) and _holds_tensors(keywords.get("mask")):
+        given = keywords["mask"] if isinstance(keywords["mask"], list) else [keywords["mask"]]
+        masks = tuple(None if one is None else next(_flat(one, where)) for one in given)
         keywords = {key: keywords[key] for key in keywords if key != "mask"}
     _check_keywords(keywords, where)
     first = arguments[0]
@@ -124,7 +148,7 @@ def _call_of_keras_3(node: dict[str, Any], where: str) -> Arguments:
     if isinstance(first, dict) and "class_name" not in first:
         keys = tuple(sorted(first))
         first = [first[key] for key in keys]
-    return Arguments((*_flat(first, where), *states), keys, keras_3=True, mask=mask)
+    return Arguments((*_flat(first, where), *states), keys, keras_3=True, masks=masks)
 
 
 def is_tensor(value: object) -> bool:
@@ -132,13 +156,23 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
 
 
+def _holds_tensors(value: object) -> bool:
+    """Whether it is a tensor, or a list of tensors and nulls with at least one tensor."""
+    if isinstance(value, list):
+        return any(map(is_tensor, value)) and all(one is None or is_tensor(one) for one in value)
+    return is_tensor(value)
+
+
 def operands(node: object, where: str) -> tuple[list[Reference], list[object]]:
     """The tensors and the constants that an operation of Keras 3 is given."""
     arguments = node.get("args") if isinstance(node, dict) else None
     if not isinstance(arguments, list):
         raise malformed(f"a call of {where}", node, "args and kwargs")
-    given = [item for item in arguments if is_tensor(item)]
-    constants = [item for item in arguments if not is_tensor(item)]
+    flat = [
+        one for item in arguments for one in (item if isinstance(item, list) else [item])
+    ]  # Concatenate has its tensors in a list
+    given = [item for item in flat if is_tensor(item)]
+    constants = [item for item in flat if not is_tensor(item)]
     return [reference for item in given for reference in _flat(item, where)], constants
 
 

@@ -22,13 +22,13 @@ from converter.readers.keras.activation import LAYERS, read_activation
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import build_one, known_size, reads
-from converter.readers.keras.refused import MASK, error, refuse
+from converter.readers.keras.refused import refuse
 from converter.readers.keras.weights import Weights
 
 _PLAIN = "save the model with plain float32 weights"
 
 
-@reads("Dense")
+@reads("Dense", "TimeDistributedDense")
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     config.float32()
     _check_plain(config)
@@ -50,6 +50,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
 def _(config: Config, _inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
     config.float32("int32", "int64")  # old files mean the dtype of the indices
     _check_plain(config)
+    config.number("dropout", least=0, most=1, default=0.0)  # of Keras 1, in training
     shape = (config.integer("input_dim"), config.integer("output_dim", most=MAX_UNITS))
     return Embedding(
         **config.base(),
@@ -148,8 +149,6 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     config.float32()
     inner = config.child("layer")
     refuse(inner.kind, None, None, inner.where)
-    if inner.kind == "Masking" or inner.value("mask_zero", default=False) is not False:
-        raise error(MASK, inner.where, f"{inner.kind} in a TimeDistributed")
     if len(inputs[0]) < 3:
         raise ShapeMismatchError(f"an input of rank {len(inputs[0])}; expected at least 3")
     shape = (None, *inputs[0][2:])

@@ -7,18 +7,14 @@ the model.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import NoReturn
 
-import numpy as np
-
 from converter.description import (
     Call,
-    Embedding,
     Layer,
-    Masking,
     Model,
     Shape,
     ShapeMismatchError,
@@ -34,16 +30,15 @@ from converter.readers.keras.chain import Chain
 from converter.readers.keras.era import Writer
 from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import build, build_one
-from converter.readers.keras.masks import Masks, Origin
+from converter.readers.keras.masks import Masks, Stated, makes_mask
 from converter.readers.keras.numbering import INPUT, first_calls
+from converter.readers.keras.origins import leaves
+from converter.readers.keras.refused import OPERATION, error
 from converter.readers.keras.weights import Expected, Weights
 from converter.readers.strict import named
 
 MAX_CALLS = 100_000
 """A model that calls a model twice that calls a model twice, thirty levels deep, has a billion."""
-
-MAX_OPERATIONS = 4
-"""One behind the other, to make a mask: Keras writes three, and a file may have a cycle."""
 
 Node = tuple[str, int]
 """A layer of one model by its name, and which of its calls."""
@@ -77,7 +72,7 @@ class _Graph:
         self._layers: dict[LayerPart, Layer | Chain] = {}
         self._times: Counter[LayerPart] = Counter()
         self._names: set[str] = set()
-        self._masks = Masks(writer.era)
+        self._masks = Masks(writer, self._call_mask)
         self._opened = 0
 
     def inputs(self, model: ModelPart) -> list[Value]:
@@ -92,6 +87,7 @@ class _Graph:
             ]
         for value in found:
             self._claim(value.name, model)
+        self._masks.seen(found)
         return found
 
     def outputs(self, model: ModelPart, inputs: Sequence[Value]) -> list[Value]:
@@ -122,21 +118,27 @@ class _Graph:
         for reference, value in zip(model.inputs, inputs, strict=True):
             values[self._input_layer(model, layers, reference).name, 0] = (value,)
         first = first_calls(model)
-        needs: dict[Node, list[tuple[Node, int]]] = {}
+
+        def value_of(reference: Reference) -> Value:
+            node = _node(model, layers, reference, first[0])
+            return _output(model, values[node], reference.output)
+
+        needs: dict[Node, list[Node]] = {}
         for layer in model.layers:
             for number, arguments in enumerate(layer.calls):
                 needs[layer.name, number] = [
-                    (_node(model, layers, reference, first[0]), reference.output)
-                    for reference in arguments.inputs
+                    _node(model, layers, reference, first[0])
+                    for reference in _needed(model, arguments)
                 ]
         for node in _order(model, needs, values):
             layer = layers[node[0]]
-            given = [_output(model, values[source], k) for source, k in needs[node]]
             arguments = layer.calls[node[1]]
             self._check_keys(layer, arguments)
-            stated: Origin | str = ""
-            if arguments.mask is not None:
-                stated = _origin(model, arguments.mask, layers, values, first[0])
+            given = [value_of(reference) for reference in arguments.inputs]
+            stated = tuple(
+                None if mask is None else self._masks.stated(model.mask_operations, mask, value_of)
+                for mask in arguments.masks
+            )
             values[node] = self._call(layer, given, stated)
         found = []
         for reference in model.outputs:
@@ -147,14 +149,14 @@ class _Graph:
         return found
 
     def _call(
-        self, part: LayerPart, inputs: Sequence[Value], stated: Origin | str = ""
+        self, part: LayerPart, inputs: Sequence[Value], stated: Stated = ()
     ) -> Sequence[Value]:
-        """The outputs of a layer, or of a whole model, for these inputs and the stated mask."""
+        """The outputs of a layer, or of a whole model, for these inputs and the stated masks."""
         if part.model is not None:
-            what = f"the model {named(part.model.name)}"
-            self._masks.crossed(inputs, what)
+            self._masks.entered(part.where, inputs, stated)
             found = self.outputs(part.model, inputs)
-            self._masks.crossed(found, what)
+            if part.model.each_step:
+                self._masks.left_steps(part.where, inputs, found)
             return found
         layer = self._layers.get(part)
         time = self._times[part]
@@ -175,12 +177,12 @@ class _Graph:
             ) from error
 
     def _call_chain(
-        self, part: LayerPart, chain: Chain, inputs: Sequence[Value], time: int, mask: Origin | str
+        self, part: LayerPart, chain: Chain, inputs: Sequence[Value], time: int, mask: Stated
     ) -> Sequence[Value]:
         """Each layer of it; a mask is in the order of time, which what is between may not be."""
 
         def call(layer: Layer, given: Sequence[Value]) -> Sequence[Value]:
-            stated = mask if layer is chain.layers[0] else ""
+            stated = mask if layer is chain.layers[0] else ()
             values = self._call_layer(part, layer, given, time, stated)
             if chain.backwards and values[0].name in self._masks.carried:
                 self._masks.carried[values[0].name] = "a mask of stacked cells that go backwards"
@@ -194,7 +196,7 @@ class _Graph:
         layer: Layer,
         inputs: Sequence[Value],
         time: int,
-        stated: Origin | str,
+        stated: Stated,
     ) -> Sequence[Value]:
         outputs = layer.output_shapes(tuple(value.shape for value in inputs))
         dtype = _dtype(part, inputs)
@@ -204,15 +206,24 @@ class _Graph:
         )
         for value in values:
             self._claim(value.name, part.owner)
+        self._masks.seen(values)
         used = self._masks.used(part.kind, part.where, layer, inputs, stated)
-        if isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero):
+        if makes_mask(layer):
             given, mask = values[0], replace(values[1], dtype="bool")
             self.calls.append(Call(layer, tuple(inputs), (given, mask)))
-            self._masks.make(layer, inputs[0], given, mask)
+            self._masks.make(part.kind, layer, inputs[0], given, mask)
             return (given,)
-        self._masks.passed(part.kind, layer, inputs, values)
+        self._masks.passed(part.kind, layer, inputs, values, stated)
         self.calls.append(Call(layer, tuple(inputs), values, used))
         return values
+
+    def _call_mask(self, layer: Layer, inputs: Sequence[Value]) -> Value:
+        """A mask that a layer of the description's own makes."""
+        (shape,) = layer.output_shapes(tuple(value.shape for value in inputs))
+        mask = Value(layer.name, shape, "bool")
+        self._masks.seen([mask])
+        self.calls.append(Call(layer, tuple(inputs), (mask,)))
+        return mask
 
     def _built(self, part: LayerPart, shapes: tuple[Shape, ...]) -> Layer | Chain:
         config = part.view()
@@ -267,10 +278,20 @@ class _Graph:
             )
 
 
+def _needed(model: ModelPart, arguments: Arguments) -> Iterator[Reference]:
+    """The inputs of a call, and what its masks are made of."""
+    yield from arguments.inputs
+    for mask in arguments.masks:
+        if mask is not None:
+            yield from leaves(model.mask_operations, mask)
+
+
 def _node(
     model: ModelPart, layers: dict[str, LayerPart], reference: Reference, first: dict[str, int]
 ) -> Node:
     layer = layers.get(reference.layer)
+    if layer is None and reference.layer in model.mask_operations:
+        raise error(OPERATION, f"layer {named(reference.layer)} of {model.file}", OPERATION.found)
     if layer is None:
         _refuse(model, f"the layer {named(reference.layer)}, which is not in the model")
     number = reference.call - first.get(layer.name, 0)
@@ -280,16 +301,14 @@ def _node(
     return layer.name, number
 
 
-def _order(
-    model: ModelPart, needs: dict[Node, list[tuple[Node, int]]], values: Collection[Node]
-) -> list[Node]:
+def _order(model: ModelPart, needs: dict[Node, list[Node]], values: Collection[Node]) -> list[Node]:
     """The calls, each after those that it needs, else as the config has them."""
     place = {node: k for k, node in enumerate(needs)}
     nodes = list(needs)
     users: dict[Node, list[Node]] = {}
     open_needs: dict[Node, int] = {}
     for node, sources in needs.items():
-        missing = {source for source, _ in sources} - set(values)
+        missing = set(sources) - set(values)
         open_needs[node] = len(missing)
         for source in missing:
             users.setdefault(source, []).append(node)
@@ -305,41 +324,11 @@ def _order(
                 heappush(ready, place[user])
     if len(ordered) < len(nodes):
         left = next(node for node in nodes if open_needs[node])
-        source = next(s for s, _ in needs[left] if s not in values and s not in ordered)
+        source = next(s for s in needs[left] if s not in values and s not in ordered)
         if source not in needs:
             _refuse(model, f"the input {named(source[0])}, which is not among input_layers")
         _refuse(model, f"a cycle through {named(left[0])} and {named(source[0])}")
     return ordered
-
-
-def _origin(
-    model: ModelPart,
-    reference: Reference,
-    layers: dict[str, LayerPart],
-    values: Mapping[Node, Sequence[Value]],
-    first: dict[str, int],
-    depth: int = 0,
-) -> Origin:
-    """How a mask is made that a call states: None if by other operations than a layer's."""
-    operation = model.mask_operations.get(reference.layer)
-    if operation is None or depth > MAX_OPERATIONS:
-        return None
-    if operation.kind == "NotEqual":
-        source, constants = operation.inputs, operation.constants
-        if len(source) != 1 or len(constants) != 1 or not isinstance(constants[0], int | float):
-            return None
-        if source[0].layer in model.mask_operations:
-            return None
-        node = _node(model, layers, source[0], first)
-        if node not in values:
-            return None
-        value = _output(model, values[node], source[0].output)
-        return "each", value.name, float(np.float32(constants[0]))
-    inner = [_origin(model, one, layers, values, first, depth + 1) for one in operation.inputs]
-    if operation.kind == "LogicalOr":
-        return inner[0] if len(inner) == 2 and inner[0] == inner[1] else None
-    made = inner[0] if len(inner) == 1 and operation.axis == -1 else None
-    return ("any", *made[1:]) if made is not None and made[0] == "each" else None
 
 
 def _output(model: ModelPart, values: Sequence[Value], number: int) -> Value:

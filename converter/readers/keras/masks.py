@@ -1,34 +1,52 @@
 """The masks that tensors carry, as Keras passes them from layer to layer.
 
-Keras works them out when it builds the model; here it is done once, so that a description says
-which call uses which mask, and nobody after the reader needs to know these rules. Where several
-masks meet, eras differ: such a mask is refused when a layer would use it, and not before.
+Keras works them out when it runs the model; here it is done once, so that a description says
+which call uses which mask, and nobody after the reader needs to know these rules. Masks that a
+config states go before them.
 
-Sources: `compute_mask` and `supports_masking` in keras/src/layers (3.15) and tf_keras (2.21).
+Sources: `__call__`, `compute_mask` and `supports_masking` in keras/src/layers (3.0 to 3.15),
+tf_keras (2.21) and keras/layers (2.2.4 and 2.3.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from converter.description import (
+    AnyOf,
+    Concatenate,
     Embedding,
     Era,
+    EveryStep,
+    GlobalPooling,
+    JoinMasks,
     Layer,
     Masking,
     Merge,
+    Pool,
     Recurrent,
+    ShapeMismatchError,
     TimeDistributed,
+    Unequal,
     Value,
 )
 from converter.errors import UnsupportedError
-from converter.readers.keras.calls import Reference, operands
+from converter.readers.keras.calls import Reference
+from converter.readers.keras.era import Writer
+from converter.readers.keras.origins import (
+    MaskOperation,
+    Origin,
+    along,
+    joined,
+    origin,
+    unequal,
+)
 
 PASS = frozenset(
     {
         "Activation",
+        "ActivityRegularization",
         "AlphaDropout",
         "BatchNormalization",
         "Dense",
@@ -36,71 +54,52 @@ PASS = frozenset(
         "ELU",
         "GaussianDropout",
         "GaussianNoise",
+        "GroupNormalization",
+        "Identity",
         "LayerNormalization",
         "LeakyReLU",
+        "Normalization",
         "PReLU",
         "ReLU",
+        "Rescaling",
+        "Softmax",
         "SpatialDropout1D",
         "SpatialDropout2D",
         "SpatialDropout3D",
+        "ThresholdedReLU",
+        "UnitNormalization",
     }
 )
-"""Layers that hand on the mask of their input, and compute the same with it."""
+"""Layers that hand on the mask of their input, and compute the same with it, but for Softmax."""
 
-JOIN = frozenset({"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"})
-"""Layers that make one mask of several."""
+ELEMENTWISE = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"})
+"""Layers that make one mask of several, besides Concatenate."""
 
-USE = frozenset({"GlobalAveragePooling1D", "Softmax"})
-"""Layers that compute something else with a mask, which is not read yet."""
+SKIP = frozenset({"Maximum", "Minimum", "Multiply"})
+"""Those of them that leave masked steps out, in Keras 3.4 and later."""
 
-Origin = tuple[str, str, float] | None
-"""How a mask is made: of which steps, of which tensor, unlike which number; None if otherwise."""
-
-OPERATIONS = frozenset({"Any", "LogicalOr", "NotEqual"})
-"""The operations with which Keras 3 makes masks, and writes them down beside the layers."""
-
+SEQUENCES = frozenset(
+    {
+        "Bidirectional",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+        "GRU",
+        "LSTM",
+        "RNN",
+        "SimpleRNN",
+    }
+)
+"""Layers that skip masked steps."""
 
 INDIFFERENT = frozenset({"BatchNormalization", "TimeDistributed"})
-"""Layers that are given a mask, and have no use for it at inference; what is in a TimeDistributed
-is looked at."""
+"""Layers that take a mask as an argument, and may have no use for it at inference."""
 
+Carried = Origin | str
+"""A mask, or why it is not read."""
 
-@dataclass(frozen=True, slots=True)
-class MaskOperation:
-    """An operation of Keras 3 that makes a mask.
-
-    Attributes:
-        kind: One of `OPERATIONS`.
-        inputs: Its tensors.
-        constants: Its other arguments.
-        axis: Of Any.
-    """
-
-    kind: str
-    inputs: tuple[Reference, ...]
-    constants: tuple[object, ...]
-    axis: object
-
-
-def is_mask_operation(item: object) -> bool:
-    """Whether a layer of a config is an operation that makes masks."""
-    if not isinstance(item, dict) or str(item.get("class_name")) not in OPERATIONS:
-        return False
-    nodes = item.get("inbound_nodes")
-    of_keras = str(item.get("module")).startswith("keras.src.ops")
-    return of_keras and isinstance(nodes, list) and len(nodes) == 1
-
-
-def mask_operation(item: Mapping[str, Any], where: str) -> MaskOperation:
-    """The operation of such a layer.
-
-    Raises:
-        FormatError: It is not as Keras writes it.
-    """
-    inputs, constants = operands(item["inbound_nodes"][0], where)
-    config = item.get("config")
-    axis = config.get("axis") if isinstance(config, dict) else None
-    return MaskOperation(item["class_name"], tuple(inputs), tuple(constants), axis)
+Stated = tuple[Carried | None, ...]
+"""The masks that a config states, for each input; () where it states none."""
 
 
 @dataclass(slots=True)
@@ -108,101 +107,269 @@ class Masks:
     """Which mask each tensor carries.
 
     Attributes:
-        era: Keras 3 gives no mask to a layer that is given its states.
-        carried: By the tensor's name; a text where the mask is one that is not read, which says
-            where it comes from.
-        made: The masks by how they are made.
+        writer: Whose rules hold.
+        call: Calls a layer that makes a mask, and gives the mask.
+        values: Every tensor by its name, as far as masks are made of it.
+        carried: By the tensor's name.
+        made: The masks that are values already, by how they are made.
     """
 
-    era: Era
-    carried: dict[str, Value | str] = field(default_factory=dict)
+    writer: Writer
+    call: Callable[[Layer, Sequence[Value]], Value]
+    values: dict[str, Value] = field(default_factory=dict)
+    carried: dict[str, Carried] = field(default_factory=dict)
     made: dict[Origin, Value] = field(default_factory=dict)
 
-    def make(self, layer: Layer, source: Value, given: Value, mask: Value) -> None:
+    @property
+    def _keras_3(self) -> bool:
+        return self.writer.era is Era.KERAS_3
+
+    def seen(self, values: Sequence[Value]) -> None:
+        """Remember tensors."""
+        self.values.update((value.name, value) for value in values)
+
+    def stated(
+        self,
+        operations: Mapping[str, MaskOperation],
+        reference: Reference,
+        value_of: Callable[[Reference], Value],
+    ) -> Carried:
+        """A mask that a config states."""
+        found = origin(operations, reference, value_of)
+        return found or "a mask that is made by other operations than a layer's"
+
+    def make(self, kind: str, layer: Layer, source: Value, given: Value, mask: Value) -> None:
         """A layer made a mask of `source`, which its output `given` carries."""
-        self.carried[given.name] = mask
-        if isinstance(layer, Masking):
-            self.made["any", source.name, layer.mask_value] = mask
-        elif isinstance(layer, Embedding):
-            self.made["each", source.name, 0.0] = mask
+        inner = layer
+        while isinstance(inner, TimeDistributed):
+            inner = inner.layer
+        made: Origin = ("value", mask.name)
+        if isinstance(inner, Masking):
+            made = "any", ("unequal", source.name, inner.mask_value)
+        elif isinstance(inner, Embedding):
+            made = unequal(source, 0)
+        self.made[made] = mask
+        if kind != "TimeDistributed" or not self._keras_3:  # there it stays inside
+            self.carried[given.name] = made
 
     def used(
-        self,
-        kind: str,
-        where: str,
-        layer: Layer,
-        inputs: Sequence[Value],
-        stated: Origin | str = "",
-    ) -> Value | None:
-        """The mask that a call of this layer uses.
+        self, kind: str, where: str, layer: Layer, inputs: Sequence[Value], stated: Stated = ()
+    ) -> tuple[Value | None, ...]:
+        """The masks that a call of this layer uses, for each input; () if none.
 
         Args:
             kind: The layer's class.
             where: The layer and the file, for an error.
             layer: What is called.
             inputs: With what.
-            stated: How the mask is made that the config states; "" if it states none.
+            stated: What the config states.
 
         Raises:
             UnsupportedError: It would use one that is not read.
         """
-        mask = self.carried.get(inputs[0].name)
-        if self.era is Era.KERAS_3 and len(inputs) > 1 and isinstance(layer, Recurrent):
-            mask = None
-        elif self.era in (Era.KERAS_1, Era.KERAS_2) and len(inputs) > 1 and mask is not None:
-            # There a step before the first that counts returns the initial state, not zeros.
-            raise _refusal(where, "a mask and initial states, as Keras 2 before tf.keras has them")
-        if stated != "" and not isinstance(layer, Recurrent) and kind not in INDIFFERENT:
-            raise _refusal(where, f"{kind} with a mask")
-        if stated != "" and isinstance(layer, Recurrent):
-            known = None if isinstance(stated, str) else self.made.get(stated)
-            if known is None or known != mask:
-                raise _refusal(where, "the call states another mask than its input carries")
-        inner = isinstance(layer, TimeDistributed) and kind == "TimeDistributed"
+        if kind in SKIP and self._keras_3 and self.writer.number >= (3, 4):
+            rank = max(len(value.shape) for value in inputs)
+            # An input of lower rank is given another axis, and loses its mask on the way.
+            found = [self._of(value) if len(value.shape) == rank else None for value in inputs]
+            masks = tuple(self._value(one, where, layer) for one in found)
+            return masks if any(masks) else ()
+        if not _uses(kind, layer):
+            if stated and kind not in INDIFFERENT:
+                raise _refusal(where, f"{kind} with a mask")
+            return ()
+        found_one = self._of(inputs[0])
+        if stated:
+            found_one = stated[0]
+        elif self._keras_3 and len(inputs) > 1:
+            found_one = None  # layer.py passes a mask on only where one argument is a tensor
+        mask = self._value(found_one, where, layer)
         if mask is None:
-            return None
-        if inner and _passes(layer):
-            return None
-        if not (isinstance(layer, Recurrent) or kind in USE or inner):
-            return None
-        if isinstance(mask, str):
-            raise _refusal(where, mask)
-        if not isinstance(layer, Recurrent) or layer.time_major:
-            raise _refusal(where, f"{kind} with the mask of '{inputs[0].name}'")
-        return mask
+            return ()
+        self._check(kind, where, layer, inputs[0], mask)
+        return (mask, *(None for _ in inputs[1:]))
+
+    def _check(self, kind: str, where: str, layer: Layer, x: Value, mask: Value) -> None:
+        """Refuse a mask that is not read with this layer."""
+        if kind == "Softmax":
+            raise _refusal(where, f"{kind} with the mask of '{x.name}'")
+        if self.writer.era is Era.KERAS_1:
+            raise _refusal(where, "a mask of Keras 1")
+        steps = 0
+        while isinstance(layer, TimeDistributed):
+            layer, steps = layer.layer, steps + 1
+        if len(mask.shape) != 2 + steps:
+            raise ShapeMismatchError(f"a mask of shape {mask.shape} for steps of {x.shape}")
 
     def passed(
-        self, kind: str, layer: Layer, inputs: Sequence[Value], outputs: Sequence[Value]
+        self,
+        kind: str,
+        layer: Layer,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        stated: Stated = (),
     ) -> None:
         """Hand the masks of the inputs on to the outputs."""
-        masks = [self.carried.get(value.name) for value in inputs]
-        result: Value | str | None = None
+        masks = [self._of(value) for value in inputs]
+        if stated and self._states_what_is_passed:
+            masks[: len(stated)] = list(stated)
+        result: Carried | None = None
         count = 1
-        if isinstance(layer, Recurrent):
-            count = 2 if layer.merge is Merge.SEPARATE else 1
-            result = masks[0] if layer.return_sequences else None
-        elif kind in PASS or (isinstance(layer, TimeDistributed) and _passes(layer)):
+        if kind in SEQUENCES:
+            count = 2 if getattr(layer, "merge", None) is Merge.SEPARATE else 1
+            inner = layer
+            while isinstance(inner, TimeDistributed):
+                inner = inner.layer
+            result = masks[0] if getattr(inner, "return_sequences", False) else None
+        elif kind in PASS:
             result = masks[0]
-        elif kind in JOIN and any(masks):
-            alike = all(mask == masks[0] for mask in masks)
-            along_time = kind == "Concatenate" and getattr(layer, "axis", -1) in (1, -2)
-            joined = "the mask of several tensors"
-            result = masks[0] if alike and not along_time else f"{kind} of {joined}"
+        elif kind == "TimeDistributed":
+            result = masks[0]
+            if result is not None and not self._keras_3 and isinstance(layer, TimeDistributed):
+                result = self._of_each_step(layer, result)
+        elif kind in ELEMENTWISE or kind == "Concatenate":
+            result = self._joined(layer, inputs, masks)
         if result is not None:
             for value in outputs[:count]:
                 self.carried[value.name] = result
 
-    def crossed(self, inputs: Sequence[Value], what: str) -> None:
-        """A model begins or ends here: a mask that crosses is not read."""
-        for value in inputs:
-            if value.name in self.carried:
-                self.carried[value.name] = f"a mask that enters or leaves {what}"
+    @property
+    def _states_what_is_passed(self) -> bool:
+        """Whether a mask that is given as an argument is handed on, not that of the input."""
+        era, number = self.writer.era, self.writer.number
+        return era is Era.TF_KERAS or (era is Era.KERAS_3 and number >= (3, 11))
+
+    def _joined(
+        self, layer: Layer, inputs: Sequence[Value], masks: Sequence[Carried | None]
+    ) -> Carried | None:
+        """That of Add and its like, and of Concatenate."""
+        for one in masks:
+            if isinstance(one, str):
+                return one
+        known = [one for one in masks if isinstance(one, tuple)]
+        # Up to 3.3, layer.py asks a list of tensors for its mask, and lists have none.
+        if not known or (self._keras_3 and self.writer.number < (3, 4)):
+            return None
+        if isinstance(layer, Concatenate):
+            rank = len(inputs[0].shape)
+            if layer.axis % rank != rank - 1:
+                whole = [
+                    one if isinstance(one, tuple) else ("every", value.name)
+                    for one, value in zip(masks, inputs, strict=True)
+                ]
+                return along(layer.axis % rank, whole)
+            if not self._keras_3:
+                return joined("and", known)
+            if len(known) < len(masks):
+                return "every", inputs[0].name
+            return joined("or", known)
+        if not self._keras_3:
+            return joined("and", known)
+        return joined("or", known) if len(known) == len(masks) else None
+
+    def _of_each_step(self, layer: TimeDistributed, mask: Carried) -> Carried:
+        """tf.keras and Keras 2: what the inner layer hands on, or whether any step of it counts."""
+        inner = layer.layer
+        drops = isinstance(inner, GlobalPooling) or not getattr(inner, "return_sequences", True)
+        return self._reduced(mask) if drops and isinstance(mask, tuple) else mask
+
+    def _reduced(self, mask: Origin) -> Origin:
+        for _ in range(2, self._rank(mask)):
+            mask = ("any", mask)
+        return mask
+
+    def entered(self, where: str, inputs: Sequence[Value], stated: Stated) -> None:
+        """A model begins: its inputs carry what they carry outside.
+
+        Raises:
+            UnsupportedError: The config states another mask.
+        """
+        for value, mask in zip(inputs, stated, strict=False):
+            if mask is not None and self._of(value) is None:
+                self.carried[value.name] = mask
+            elif mask is not None and mask != self._of(value):
+                raise _refusal(where, "the call states another mask than its input carries")
+
+    def left_steps(self, where: str, before: Sequence[Value], after: Sequence[Value]) -> None:
+        """A model in a TimeDistributed ends: what its output carries outside.
+
+        Raises:
+            UnsupportedError: It goes by the fixed size of the batch, where Keras loops otherwise.
+        """
+        outer = self._of(before[0])
+        if outer is not None and not self._keras_3 and before[0].shape[0] is not None:
+            raise _refusal(where, "a mask of a model in a TimeDistributed, and a fixed batch")
+        for value in after:
+            inner = self.carried.pop(value.name, None)
+            result = outer
+            if not self._keras_3:
+                result = inner
+                if inner is None and isinstance(outer, tuple):
+                    result = self._reduced(outer)
+            if result is not None:
+                self.carried[value.name] = result
+
+    def _rank(self, mask: Origin) -> int:
+        match mask[0]:
+            case "any":
+                return self._rank(mask[1]) - 1
+            case "or" | "and":
+                return self._rank(mask[1])
+            case "along":
+                return self._rank(mask[2])
+            case "every":
+                return len(self.values[mask[1]].shape) - 1
+        return len(self.values[mask[1]].shape)
+
+    def _of(self, value: Value) -> Carried | None:
+        return self.carried.get(value.name)
+
+    def _value(self, mask: Carried | None, where: str, layer: Layer) -> Value | None:
+        """The mask as a value of the graph; what makes it is called now, if it is not yet."""
+        if isinstance(mask, str):
+            raise _refusal(where, mask)
+        return None if mask is None else self._built(mask, layer)
+
+    def _built(self, mask: Origin, user: Layer) -> Value:
+        if mask in self.made:
+            return self.made[mask]
+        kind, *parts = mask
+        if kind == "value":
+            return self.values[parts[0]]
+        inputs = [
+            self.values[part] if isinstance(part, str) else self._built(part, user)
+            for part in parts
+            if isinstance(part, str | tuple)
+        ]
+        name = f"{user.name}:mask{len(self.made)}"
+        makers: Mapping[str, Callable[[], Layer]] = {
+            "unequal": lambda: Unequal(name=name, number=parts[1]),
+            "any": lambda: AnyOf(name=name),
+            "or": lambda: JoinMasks(name=name, every=False),
+            "and": lambda: JoinMasks(name=name, every=True),
+            "along": lambda: Concatenate(name=name, axis=parts[0]),
+            "every": lambda: EveryStep(name=name),
+        }
+        self.made[mask] = self.call(makers[kind](), inputs)
+        return self.made[mask]
 
 
-def _passes(layer: Layer) -> bool:
-    """Whether what is inside a TimeDistributed has no use for a mask."""
-    inner = layer.layer if isinstance(layer, TimeDistributed) else layer
-    return type(inner).__name__ in {"Activate", "BatchNormalization", "Dense", "Dropout", "PReLU"}
+def makes_mask(layer: Layer) -> bool:
+    """Whether a second output is a mask."""
+    while isinstance(layer, TimeDistributed):
+        layer = layer.layer
+    return isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero)
+
+
+def _uses(kind: str, layer: Layer) -> bool:
+    """Whether a layer computes something else where its input has a mask."""
+    if kind == "TimeDistributed":
+        inner = layer
+        while isinstance(inner, TimeDistributed):
+            inner = inner.layer
+        if isinstance(inner, GlobalPooling):
+            return inner.pool is Pool.AVERAGE and inner.rank == 1
+        return isinstance(inner, Recurrent)
+    return kind in SEQUENCES or kind in ("GlobalAveragePooling1D", "GlobalAvgPool1D", "Softmax")
 
 
 def _refusal(where: str, found: str) -> UnsupportedError:

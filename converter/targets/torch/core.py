@@ -18,6 +18,7 @@ from converter.description import (
 )
 from converter.gates import AS_IS, TRANSPOSED, Form
 from converter.targets.torch.emit import activated, emit
+from converter.targets.torch.masking import say_mask
 from converter.targets.torch.source import Held, Source
 
 
@@ -44,27 +45,8 @@ def _(layer: Embedding, source: Source) -> None:
     whole = source.inputs[0].dtype.startswith(("int", "uint"))
     text = x.text if whole else f"{x.atom}.long()"
     if layer.mask_zero and source.uses[source.outputs[1].name]:
-        _say_mask(source, f"{x.atom} != 0")
+        say_mask(source, source.outputs[1], f"{x.atom} != 0", x)
     source.hold(source.outputs[0], f"{module}({text})", x)
-
-
-@emit.register(Masking)
-def _(layer: Masking, source: Source) -> None:
-    """A mask, and zeros where it is False."""
-    x = source.take(source.inputs[0])
-    if not x.text.isidentifier():
-        x = source.named(x)
-    mask = _say_mask(source, f"({x.text} != {layer.mask_value!r}).any(-1)")
-    source.give(source.outputs[0], f"{x.text} * {mask}.unsqueeze(-1)")
-
-
-def _say_mask(source: Source, text: str) -> str:
-    """The variable of the mask that the call in hand makes, its second output."""
-    value = source.outputs[1]
-    name = source.variable(value, "mask")
-    source.say(name, text, source.comment(value))
-    source.held[value.name] = Held(name)
-    return name
 
 
 @emit.register(Activate)
@@ -134,13 +116,27 @@ def _every_step(layer: TimeDistributed) -> bool:
     """Whether the inner layer does the same with two axes in front as with one."""
     inner = layer.layer
     match inner:
-        case Dense() | Embedding():
+        case Dense() | Embedding() | Masking():
             return True
         case Activate():
             return dict(inner.activation.parameters).get("axis", -1) == -1
         case Dropout():
             return inner.noise is not Noise.SPATIAL and not inner.noise_shape
     return False
+
+
+def _masks(call: Call | None) -> tuple[Value | None, ...]:
+    return call.masks if call else ()
+
+
+def _folded(mask: Value, source: Source) -> Value:
+    """A mask as the inner layer sees it: a value of its own, batch and time in one axis."""
+    inside = Value(f"{mask.name} steps", (None, *mask.shape[2:]), mask.dtype)
+    held = source.take_folded(mask, channels_first=None)
+    text = held.text if held.steps else f"{held.atom}.flatten(0, 1)"
+    source.held[inside.name] = Held(text)
+    source.uses[inside.name] = 1
+    return inside
 
 
 @emit.register(TimeDistributed)
@@ -169,7 +165,8 @@ def _(layer: TimeDistributed, source: Source) -> None:
     source.folded = True
     for output, result in zip(outputs, results, strict=True):
         source.uses[result.name] = source.uses[output.name]
-    source.call = Call(inner, (inside,), results)
+    masks = tuple(None if mask is None else _folded(mask, source) for mask in _masks(call))
+    source.call = Call(inner, (inside,), results, masks)
     emit[inner](inner, source)
     source.call, source.folded = call, False
     source.uses[value.name] += 1

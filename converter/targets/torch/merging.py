@@ -21,6 +21,17 @@ OPERATORS = {
 def _(layer: Combine, source: Source) -> None:
     """An operator, or a function of two."""
     values = source.inputs
+    if source.call and source.call.masks:
+        x = ", ".join(source.take(value).text for value in values)
+        masks = (None if mask is None else source.take(mask).text for mask in source.call.masks)
+        given = f"({x}), ({', '.join(map(str, masks))})"
+        if layer.combination is Combination.MULTIPLY:
+            text = f"{source.copied('masked_product')}({given})"
+        else:
+            function = f"torch.{layer.combination.value.lower()}"
+            text = f"{source.copied('masked_extreme')}({function}, {given})"
+        source.give(source.outputs[0], text)
+        return
     rank = max(len(value.shape) for value in values)
     as_held = [source.held[value.name] for value in values]
     alike = all(

@@ -61,6 +61,7 @@ class Recurrence(nn.Module):
         state: States,
         direction: str,
         mask: Tensor | None,
+        from_state: bool,
     ) -> tuple[Tensor, States]:
         """The outputs of one direction, in the order of time, and its last state."""
         own = dict(self.named_parameters(recurse=False))
@@ -75,7 +76,7 @@ class Recurrence(nn.Module):
         counts = None
         if mask is not None:
             counts = mask.flip(0) if direction.endswith("_reverse") else mask
-        output = torch.zeros_like(state[0])
+        output = state[0] if from_state else torch.zeros_like(state[0])
         for k, step in enumerate(steps.unbind(0)):
             new = self.step(step, state, weight, bias)
             if counts is not None:
@@ -95,10 +96,12 @@ class Recurrence(nn.Module):
         x: Tensor,
         initial: Tensor | tuple[Tensor, Tensor] | None = None,
         mask: Tensor | None = None,
+        from_state: bool = False,
     ) -> tuple[Tensor, Tensor | States]:
         """As nn.LSTM: (sequence, (h, c)); or as nn.GRU: (sequence, h).
 
-        A step whose mask is False repeats the output before it, and leaves the state.
+        A step whose mask is False leaves the state and repeats the output before it: zeros where
+        there is none, or with `from_state` the initial h.
         """
         x = x.transpose(0, 1) if self.batch_first else x
         if mask is not None and self.batch_first:
@@ -109,7 +112,7 @@ class Recurrence(nn.Module):
         each = (initial,) if isinstance(initial, Tensor) else initial
         starts = list(zip(*each, strict=True))
         pairs = zip(starts, self.directions, strict=True)
-        read = [self.read(x, *pair, mask) for pair in pairs]
+        read = [self.read(x, *pair, mask, from_state) for pair in pairs]
         sequence = torch.cat([outputs for outputs, _ in read], -1)
         sequence = sequence.transpose(0, 1) if self.batch_first else sequence
         ends = [state for _, state in read]
@@ -176,41 +179,80 @@ def masked(
     module: nn.LSTM | nn.GRU | nn.RNN,
     x: Tensor,
     mask: Tensor,
-    initial: Tensor | tuple[Tensor, Tensor] | None = None,
+    initial: Tensor | tuple[Tensor, ...] | None = None,
+    from_state: bool = False,
 ) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
-    """A recurrent module, batch first, over the steps whose mask (batch, time) is True.
+    """A recurrent module over the steps whose mask (batch, time) is True.
 
-    As in Keras, a step that is skipped repeats the output before it (zeros if there is
-    none) and leaves the state. The steps that count are moved to the front, run in one
-    call, and their outputs are spread to where they belong. Needs lengths on the CPU:
-    torch.compile runs it with a graph break, torch.export does not take it.
+    As in Keras, a step that is skipped leaves the state and repeats the output before it. Where
+    there is none before it that is zeros, or with `from_state` the initial h. The steps that
+    count are moved to the front, run in one call, and their outputs spread to where they belong.
+
+    Eager and, with a break of the graph at the lengths, under torch.compile. Not torch.export:
+    packing wants the lengths as numbers on the CPU.
     """
-    lengths, whole = mask.sum(1), mask.shape[1]
+    if not module.batch_first:
+        x, mask = x.transpose(0, 1), mask.transpose(0, 1)
+    lengths, steps = mask.sum(1), mask.shape[1]
     order = (~mask).byte().argsort(dim=1, stable=True).unsqueeze(2).expand_as(x)
     packed = nn.utils.rnn.pack_padded_sequence(
-        x.gather(1, order),
-        lengths.clamp(min=1).cpu(),
-        batch_first=True,
-        enforce_sorted=False,
+        x.gather(1, order), lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
     )
     packed, last = module(packed, initial)
-    outputs, _ = nn.utils.rnn.pad_packed_sequence(packed, True, total_length=whole)
+    outputs, _ = nn.utils.rnn.pad_packed_sequence(packed, True, total_length=steps)
+    ends = last if isinstance(last, tuple) else (last,)
+    starts = (torch.zeros_like(ends[0]),) * len(ends)
+    if initial is not None:
+        starts = initial if isinstance(initial, tuple) else (initial,)
     seen = mask.cumsum(1)
     spread = []
-    for k, part in enumerate(outputs.chunk(2 if module.bidirectional else 1, 2)):
+    for k, part in enumerate(outputs.chunk(len(ends[0]), 2)):
         # Backwards, the step before is the next one that counts.
         index = seen - mask.long() if k else seen - 1
         there = ((index >= 0) & (index < lengths.unsqueeze(1))).unsqueeze(2)
-        index = index.clamp(0, whole - 1).unsqueeze(2).expand_as(part)
-        spread.append(torch.where(there, part.gather(1, index), 0))
+        index = index.clamp(0, steps - 1).unsqueeze(2).expand_as(part)
+        first = starts[0][k].unsqueeze(1) if from_state else 0
+        spread.append(torch.where(there, part.gather(1, index), first))
     some = (lengths > 0).view(1, -1, 1)
-    ends = last if isinstance(last, tuple) else (last,)
-    starts = initial if isinstance(initial, tuple) else (initial,) * len(ends)
-    ends = tuple(
-        torch.where(some, end, 0 if start is None else start)
-        for end, start in zip(ends, starts, strict=True)
-    )
-    return torch.cat(spread, 2), ends if isinstance(last, tuple) else ends[0]
+    ends = tuple(torch.where(some, *pair) for pair in zip(ends, starts, strict=True))
+    sequence = torch.cat(spread, 2)
+    if not module.batch_first:
+        sequence = sequence.transpose(0, 1)
+    return sequence, ends if isinstance(last, tuple) else ends[0]
+
+
+def masked_mean(x: Tensor, mask: Tensor, axis: int, keepdim: bool = False) -> Tensor:
+    """The mean over the steps whose mask (batch, time) is True; NaN where there are none."""
+    counts = mask.unsqueeze(2 if axis == 1 else 1)
+    total = torch.where(counts, x, 0).sum(axis, keepdim=keepdim)
+    return total / counts.sum(axis, keepdim=keepdim)
+
+
+def masked_product(xs: tuple[Tensor, ...], masks: tuple[Tensor | None, ...]) -> Tensor:
+    """As Keras multiplies: a masked step of a factor is 1; one that is masked in all gives 0."""
+    product = torch.ones_like(xs[0])
+    for x, mask in zip(xs, masks, strict=True):
+        product = product * (x if mask is None else torch.where(mask.unsqueeze(-1), x, 1))
+    known = [mask for mask in masks if mask is not None]
+    if len(known) < len(masks):
+        return product
+    return torch.where(torch.stack(known).any(0).unsqueeze(-1), product, 0)
+
+
+def masked_extreme(
+    extreme: Callable[[Tensor, Tensor], Tensor],
+    xs: tuple[Tensor, ...],
+    masks: tuple[Tensor | None, ...],
+) -> Tensor:
+    """torch.maximum or minimum, as Keras takes them: of the inputs that are not masked."""
+    result, some = xs[0], masks[0]
+    for x, mask in zip(xs[1:], masks[1:], strict=True):
+        other = x if mask is None else torch.where(mask.unsqueeze(-1), x, result)
+        if some is not None:
+            result = torch.where(some.unsqueeze(-1), result, other)
+        some = None if mask is None or some is None else some | mask
+        result = extreme(result, other)
+    return result
 
 
 class GaussianNoise(nn.Module):

@@ -39,6 +39,13 @@ def _(layer: GlobalPooling, source: Source) -> None:
     axes = tuple(range(first, first + layer.rank))
     text = str(axes[0]) if layer.rank == 1 else str(axes)
     keep = ", keepdim=True" if layer.keepdims else ""
+    mask = source.call.mask if source.call else None
+    if mask is not None:
+        name = source.copied("masked_mean")
+        x = source.take(source.inputs[0])
+        text = f"{name}({x.text}, {source.take(mask).text}, {layer.axes[0]}{keep})"
+        source.hold(source.outputs[0], text)
+        return
     function = "amax" if layer.pool is Pool.MAX else "mean"
     channels_first = x.channels_first and layer.keepdims
     source.hold(

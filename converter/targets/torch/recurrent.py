@@ -42,10 +42,12 @@ def _(layer: Recurrent, source: Source) -> None:
         ]
     texts: list[str] = []
     finals: list[str] = []
+    # With a mask, what is returned last need not be the last state, unless both begin with zeros.
+    zeros = not (states or layer.stateful or layer.zero_output_for_mask)
+    ends = zeros or not (source.call and source.call.mask)
     for one in passes:
-        mask = source.call.mask if source.call else None
-        need_sequence = layer.return_sequences or one.backward is None or mask is not None
-        need_states = bool(last) or not need_sequence
+        need_sequence = layer.return_sequences or one.backward is None or not ends
+        need_states = bool(last) or layer.stateful or not need_sequence
         sequence, state_names = _statement(
             layer, one, source, x, states, time_axis, need_sequence, need_states
         )
@@ -109,11 +111,14 @@ def _statement(
     given = source.take(x)
     text = f"{given.atom}.flip({time_axis})" if one.flipped else given.text
     count = STATES[one.direction.cell]
-    initial = _initial(one, source, states, count) if states else ""
-    text = _called(module, one, source, text, initial)
+    kept = _kept(layer, one, source, x) if layer.stateful else ()
+    initial = kept[0] if len(kept) == 1 else f"({', '.join(kept)})" if kept else ""
+    if states:
+        initial = _initial(one, source, states, count)
+    text = _called(layer, module, one, source, text, initial)
     units = one.direction.units * (1 if one.backward is None else 2)
     whole = replace(x, shape=(*x.shape[:-1], units))
-    wishes = ("h", "c")[:count] if layer.return_state else ("h",)
+    wishes = ("h", "c")[:count] if layer.return_state or layer.stateful else ("h",)
     ending = f"_{one.part}" if one.part else ""
     names = [source.variable(x, wish + ending) for wish in wishes if need_states]
     wish = "" if layer.return_sequences and not one.part else one.part or "sequence"
@@ -125,30 +130,42 @@ def _statement(
     if not need_sequence:
         note = f"{names[0]} (2, batch, {one.direction.units})"
     source.say(f"{sequence}, {shown}", text, note)
+    if kept:
+        source.say(", ".join(kept), ", ".join(f"{name}.detach()" for name in names))
     if layer.zero_output_for_mask and source.call and source.call.mask:
-        mask = _mask(one, source)
+        mask = _mask(one, source, time_axis)
         source.say(sequence, f"{sequence} * {mask}.unsqueeze(-1)")
     return sequence, names
 
 
-def _mask(one: _Pass, source: Source) -> str:
+def _kept(layer: Recurrent, one: _Pass, source: Source, x: Value) -> list[str]:
+    """The buffers with the states that are kept from call to call."""
+    ending = f"_{one.part}" if one.part else ""
+    batch = x.shape[1 if layer.time_major else 0]
+    shape = (1 if one.backward is None else 2, batch, one.direction.units)
+    names = ("h", "c")[: STATES[one.direction.cell]]
+    return [source.state(layer, name + ending, f"torch.zeros{shape}") for name in names]
+
+
+def _mask(one: _Pass, source: Source, time_axis: int) -> str:
     """The mask of the call in hand, as this module reads it; "" without one."""
     mask = source.call.mask if source.call else None
     if mask is None:
         return ""
-    text = source.take(mask).text
-    return f"{text}.flip(1)" if one.flipped else text
+    held = source.take(mask)
+    return f"{held.atom}.flip({time_axis})" if one.flipped else held.text
 
 
-def _called(module: str, one: _Pass, source: Source, x: str, initial: str) -> str:
+def _called(layer: Recurrent, module: str, one: _Pass, source: Source, x: str, initial: str) -> str:
     """`self.lstm(x)`, with initial states and a mask where there are some."""
-    mask = _mask(one, source)
+    mask = _mask(one, source, 0 if layer.time_major else 1)
     if not mask:
         return f"{module}({x}, {initial})" if initial else f"{module}({x})"
+    from_state = ", from_state=True" if initial and layer.starts_from_state else ""
     if _constructor(one.direction, source)[0].startswith("nn."):
         states = f", {initial}" if initial else ""
-        return f"{source.copied('masked')}({module}, {x}, {mask}{states})"
-    return f"{module}({x}, {initial or None}, {mask})"
+        return f"{source.copied('masked')}({module}, {x}, {mask}{states}{from_state})"
+    return f"{module}({x}, {initial or None}, {mask}{from_state})"
 
 
 def _initial(one: _Pass, source: Source, states: Sequence[Value], count: int) -> str:
@@ -165,7 +182,8 @@ def _both(layer: Recurrent, source: Source, sequence: str, h: str, units: int) -
     """The two directions of one module."""
     if not layer.return_sequences and sequence != "_":
         # With a mask: what each returned last, which need not be its state.
-        return [f"{sequence}[:, -1, :{units}]", f"{sequence}[:, 0, {units}:]"]
+        last, first = ("-1, :", "0, :") if layer.time_major else (":, -1", ":, 0")
+        return [f"{sequence}[{last}, :{units}]", f"{sequence}[{first}, {units}:]"]
     if not layer.return_sequences:
         return [f"{h}[0]", f"{h}[1]"]
     if layer.merge is Merge.CONCAT:

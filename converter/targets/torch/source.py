@@ -26,6 +26,9 @@ from converter.targets.torch.names import (
     identifier,
 )
 
+RESET = "reset_states"
+"""The method of a model that keeps states."""
+
 DEEPEST = 2
 """How many modules an expression may hold before it becomes a statement."""
 
@@ -70,6 +73,7 @@ class Source:
     variables: set[str] = field(default_factory=set)
     parameters: list[str] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
+    states: list[str] = field(default_factory=list)
     frozen_before: bool = False
     folded: bool = False
     call: Call | None = None
@@ -90,7 +94,7 @@ class Source:
         """The attribute of `layer`'s module, chosen once; `part` for a layer of several."""
         key = f"{layer.name}\n{part}"
         if key not in self.attributes:
-            taken = MODULE_ATTRIBUTES | set(self.attributes.values())
+            taken = MODULE_ATTRIBUTES | {RESET} | set(self.attributes.values())
             name = f"{layer.name}_{part}" if part else layer.name
             self.attributes[key] = identifier(name, taken)
         return self.attributes[key]
@@ -145,12 +149,29 @@ class Source:
                 self.frozen_before = True
         return f"self.{name}"
 
+    def state(self, layer: Layer, part: str, zeros: str) -> str:
+        """Declare a buffer that is kept from call to call, once: "self.lstm_h".
+
+        Args:
+            layer: Whose state it is.
+            part: "h" or "c".
+            zeros: What it is at first.
+        """
+        known = f"{layer.name}\n{part}" in self.attributes
+        name = self.attribute(layer, part)
+        if not known:
+            text = f'self.register_buffer("{name}", {zeros}, persistent=False)'
+            self.modules.extend(statement(text, 8))
+            self.states.append(name)
+        return f"self.{name}"
+
     @property
     def module_names(self) -> dict[str, list[str]]:
         """The modules of each layer that has any: {"lstm-1": ["lstm_1"]}."""
         names: dict[str, list[str]] = {}
         for key, attribute in self.attributes.items():
-            names.setdefault(key.split("\n")[0], []).append(attribute)
+            if attribute not in self.states:
+                names.setdefault(key.split("\n")[0], []).append(attribute)
         return names
 
     def copied(self, name: str) -> str:

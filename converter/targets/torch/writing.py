@@ -13,6 +13,7 @@ from converter.description import Model, Value
 from converter.targets.torch import (  # noqa: F401  each family registers its handlers
     convolution,
     core,
+    masking,
     merging,
     normalization,
     pooling,
@@ -22,7 +23,7 @@ from converter.targets.torch import (  # noqa: F401  each family registers its h
 from converter.targets.torch.emit import emit
 from converter.targets.torch.layout import COLUMNS, statement
 from converter.targets.torch.names import FILE_NAMES, LONGEST_VARIABLE, class_name, identifier
-from converter.targets.torch.source import Held, Source, fill, shape_words
+from converter.targets.torch.source import RESET, Held, Source, fill, shape_words
 
 LOAD = '''def load(path: str | Path | None = None) -> {name}:
     """The model with its weights, in eval mode; they lie beside this file."""
@@ -139,11 +140,22 @@ def _class_text(source: Source, name: str) -> str:
     given = ", ".join(["self", *(f"{one}: Tensor" for one in source.parameters)])
     lines = [f"class {name}(nn.Module):", *_docstring(source), ""]
     lines += ["    def __init__(self) -> None:", "        super().__init__()", *source.modules, ""]
+    lines += _reset(source)
     lines += statement(f"def forward({given}) -> {kind}:", 4)
     for target, text, comment in source.statements:
         lines += statement(f"{target} = {text}", 8, comment, above=False)
     lines += statement(f"return {returned}", 8)
     return "\n".join([*lines, ""])
+
+
+def _reset(source: Source) -> list[str]:
+    """The method that makes all states zero, where there are some."""
+    if not source.states:
+        return []
+    lines = [f"    def {RESET}(self) -> None:", '        """Begin a new sequence."""']
+    for name in source.states:
+        lines += statement(f"self.{name} = torch.zeros_like(self.{name})", 8)
+    return [*lines, ""]
 
 
 def _returned(source: Source) -> str:
