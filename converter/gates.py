@@ -199,6 +199,21 @@ def bias_form(cell: Cell, framework: str) -> Form:
     )
 
 
+KERNELS_APART = Form(
+    "one array (n, H) a gate",
+    lambda arrays: np.stack([array.T for array in arrays]),
+    lambda array: tuple(gate.T for gate in array),
+)
+"""A kernel of Keras 1, (G, H, n) in the description; the arrays come in the order of `GATES`."""
+
+BIASES_APART = Form(
+    "one array (H,) a gate",
+    lambda arrays: np.stack(list(arrays))[np.newaxis],
+    lambda array: tuple(array[0]),
+)
+"""A bias of Keras 1, (1, G, H) in the description, likewise."""
+
+
 def split_bias_form(cell: Cell, framework: str, count: int) -> Form:
     """A bias in two arrays, input and recurrent; `count` biases in the description.
 

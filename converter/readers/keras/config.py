@@ -18,7 +18,7 @@ MAX_SIZE = 2**31 - 1
 
 NO_EFFECT = re.compile(
     r"\w*_(initializer|regularizer|constraint)|name|trainable|seed|autocast|unit_forget_bias"
-    r"|(batch_)?(input_)?shape|input_(dim|length|dtype)"
+    r"|(batch_)?(input_)?shape|input_(dim|length|dtype)|init|inner_init|forget_bias_init"
 )
 """Keys of any layer that say nothing about what it computes, or are read with its shape."""
 

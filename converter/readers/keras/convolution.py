@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from converter.description import Convolution, Layer, Padding, Shape, Weight
-from converter.errors import FormatError
+from converter.description import Convolution, Era, Layer, Padding, Shape, Weight
+from converter.errors import FormatError, UnsupportedError
 from converter.gates import AS_IS, Array, Form
 from converter.readers.keras.activation import read_activation
 from converter.readers.keras.config import MAX_UNITS, Config
@@ -24,6 +24,13 @@ RANKS = {
 @reads(*RANKS)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     config.float32()
+    if writer.era is Era.KERAS_1:
+        raise UnsupportedError(
+            f"{config.where} is a convolution of Keras 1, which is not read yet",
+            context=config.kind,
+            hint="open the file with Keras 2.2.4 and save it again",
+            code="keras-1",
+        )
     rank = RANKS[config.kind]
     for key in ("lora_rank", "lora_alpha"):
         config.must_be(

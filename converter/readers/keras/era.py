@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from converter.description import Era
-from converter.errors import FormatError, UnsupportedError
+from converter.errors import FormatError
 from converter.readers.strict import named
 
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,9}))?([-.\w+]{0,40})", re.ASCII)
@@ -48,7 +48,6 @@ class Writer:
 
         Raises:
             FormatError: It is no version of Keras.
-            UnsupportedError: It is Keras 1.
         """
         match = _VERSION.fullmatch(version)
         if match and int(match[1]):
@@ -62,13 +61,6 @@ class Writer:
                 context=f"version {named(version)}; expected one like '2.15.0' or '3.8.0'",
                 hint="give its era: converter.readers.read(path, era=Era.KERAS_3)",
                 code="version",
-            )
-        if era is Era.KERAS_1:
-            raise UnsupportedError(
-                f"{path} was written by Keras 1",
-                context=f"version {named(version)}",
-                hint="open it with Keras 2.2.4 and save it again",
-                code="keras-1",
             )
         return cls(version, number, era, backend)
 
@@ -94,6 +86,14 @@ class Writer:
         if self.keras_3 or self.number > (2, 2):
             return "sigmoid"
         return "hard_sigmoid"
+
+    @property
+    def starts_from_state(self) -> bool:
+        """A masked step that none before it counts gave the initial state, not zeros.
+
+        So says `rnn` in keras/backend/tensorflow_backend.py up to 2.2.4, in its symbolic loop.
+        """
+        return self.era is Era.KERAS_2 and self.number < (2, 3) and self.backend != "theano"
 
     @property
     def convolves(self) -> bool:

@@ -83,7 +83,8 @@ def _shape(config: Config, value: Any) -> Shape:
 
 
 def _dtype(config: Config) -> str:
-    value = config.value("dtype", default=None)
+    # Keras 1 has `input_dtype` beside the layer's own, which it never writes.
+    value = config.value("dtype", default=config.value("input_dtype", default=None))
     if value is None or isinstance(value, dict):  # a policy: `float32` looks at it
         return "float32"
     if value not in DTYPES:

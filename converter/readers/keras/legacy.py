@@ -24,6 +24,16 @@ from converter.readers.strict import named, parse
 FORM = "Keras HDF5"
 GROUP = "model_weights"
 OF_THE_MODEL = "top_level_model_weights"
+KERAS_1 = re.compile(r"(.+)_([WUb](?:_[ifcozrh])?|gamma|beta|running_(?:mean|std))")
+KERAS_1_NAMES = {
+    "W": ("kernel", "embeddings"),
+    "U": ("recurrent_kernel",),
+    "b": ("bias",),
+    "running_mean": ("moving_mean",),
+    "running_std": ("moving_variance",),
+}
+"""What Keras 2 calls the weights of Keras 1."""
+
 NOT_LAYERS = frozenset({"optimizer_weights"})
 
 
@@ -46,6 +56,14 @@ class Entry:
         """The entry of that name in that group."""
         *folders, name = re.sub(r":\d+$", "", weight).split("/")
         return cls(f"{group}/{weight}", tuple(folders), name)
+
+    def of_keras_1(self, names: Collection[str]) -> Entry:
+        """With the layer in its path, and one of these names: "lstm_1_W" is lstm_1/kernel."""
+        parts = KERAS_1.fullmatch(self.name)
+        if not parts:
+            return self
+        now = next((name for name in KERAS_1_NAMES.get(parts[2], ()) if name in names), parts[2])
+        return replace(self, folders=(*self.folders, parts[1]), name=now)
 
     def seen_as(self, names: Collection[str]) -> Entry:
         """With one of these names, where it is one that TensorFlow 1 counted: "kernel_1"."""
@@ -76,7 +94,7 @@ def read(file: File, era: Era | None) -> Model:
 
     def search(wanted: list[Expected]) -> Found:
         with Hdf5.opened(content, file.path) as weights:
-            return _found(weights, _as_saved(wanted, model), file.path)
+            return _found(weights, _as_saved(wanted, model), file.path, writer)
 
     return assembled(model, writer, search, file, FORM)
 
@@ -105,7 +123,7 @@ def _no_architecture(file: File, opened: Hdf5) -> ConverterError:
     )
 
 
-def _found(weights: Hdf5, wanted: list[Expected], path: str) -> Found:
+def _found(weights: Hdf5, wanted: list[Expected], path: str, writer: Writer) -> Found:
     """Each weight that is wanted; there must be no others."""
     by_group: dict[str, list[Expected]] = {}
     for expected in wanted:
@@ -130,6 +148,9 @@ def _found(weights: Hdf5, wanted: list[Expected], path: str) -> Found:
     found = {}
     for group, expected_here in by_group.items():
         entries = listed.pop(group, [])
+        if writer.era is Era.KERAS_1:
+            here = {expected.name for expected in expected_here}
+            entries = [entry.of_keras_1(here) for entry in entries]
         for expected, entry in _matched(expected_here, entries, path):
             dataset = checked(expected, weights.dataset(f"{GROUP}/{entry.path}"))
             found[expected.key] = weights.stored(dataset, entry.path)

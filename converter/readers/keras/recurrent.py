@@ -10,7 +10,15 @@ from typing import Any
 from converter.activations import SIGMOID
 from converter.description import Direction, Era, Layer, Merge, Recurrent, Shape, Weight
 from converter.errors import FormatError, UnsupportedError
-from converter.gates import GATES, Cell, bias_form, kernel_form, layout
+from converter.gates import (
+    BIASES_APART,
+    GATES,
+    KERNELS_APART,
+    Cell,
+    bias_form,
+    kernel_form,
+    layout,
+)
 from converter.readers.keras.activation import read_activation
 from converter.readers.keras.cells import RNN, one_cell
 from converter.readers.keras.config import MAX_UNITS, Config
@@ -34,7 +42,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         **config.base(),
         forward=read_direction(config, inputs[0], weights, writer),
         zero_output_for_mask=zeroes(config),
-        **read_sequence(config),
+        **read_sequence(config, inputs[0], writer),
     )
 
 
@@ -71,7 +79,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
             turned=not explicit,
         ),
     ]
-    sequence, other = read_sequence(forward), read_sequence(backward)
+    sequence, other = (read_sequence(part, inputs[0], writer) for part in (forward, backward))
     for part in (forward, backward):
         zeroes(part)  # bidirectional.py sets it, whatever the layers say
     forward.done()
@@ -120,18 +128,30 @@ def _recurrent_child(config: Config, key: str) -> Config:
     return child
 
 
-def read_sequence(config: Config) -> dict[str, Any]:
-    """What is the same for both directions."""
-    config.must_be(
-        "stateful",
-        False,
-        code="stateful",
-        hint="make the states inputs and outputs, or save the model with stateful=False",
-    )
+def read_sequence(config: Config, x: Shape, writer: Writer) -> dict[str, Any]:
+    """What is the same for both directions.
+
+    Args:
+        config: Of the layer, or of one of its directions.
+        x: The shape of the sequence.
+        writer: Who wrote the file.
+    """
+    stateful = config.boolean("stateful", default=False)
+    time_major = config.boolean("time_major", default=False)
+    if stateful and x[1 if time_major else 0] is None:
+        raise UnsupportedError(
+            f"{config.where} keeps its states, and nothing says of how many sequences",
+            context=f"stateful=True and an input of shape {x}",
+            hint="build the model with a fixed batch: batch_shape=(1, None, ...)",
+            code="stateful",
+        )
     return {
         "return_sequences": config.boolean("return_sequences", default=False),
         "return_state": config.boolean("return_state", default=False),
-        "time_major": config.boolean("time_major", default=False),
+        "stateful": stateful,
+        "time_major": time_major,
+        "starts_from_state": writer.starts_from_state
+        and not config.boolean("unroll", default=False),
     }
 
 
@@ -175,31 +195,22 @@ def read_cell(
         known_size(config, x, -1),
         config.integer("units", "output_dim", most=MAX_UNITS),
     )
-    stacked = len(GATES[cell]) * units
-    kernel = inside.take("kernel", (features, stacked))
-    recurrent_kernel = inside.take("recurrent_kernel", (units, stacked))
-    use_bias = config.boolean("use_bias", default=True)
-    if cell is Cell.GRU:
-        cells = _gru_cells(config, writer)
-        if use_bias:
-            shapes = {kind: _bias_shape(kind, units) for kind in cells}
-            bias = inside.take("bias", *shapes.values())
-            cell = next(kind for kind, shape in shapes.items() if shape == bias.shape)
-        else:
-            cell = cells[0]
-    elif use_bias:
-        bias = inside.take("bias", (stacked,))
     gated = cell is not Cell.RNN
-    gates = len(GATES[cell])
+    use_bias = config.boolean("use_bias", default=True)
+    bias: Weight | None
+    if writer.era is Era.KERAS_1 and gated and config.value("consume_less", default="cpu") != "gpu":
+        if cell is Cell.GRU:
+            cell = Cell.GRU_RESET_BEFORE
+        kernel, recurrent_kernel, bias = _apart(cell, inside, features, units)
+    else:
+        cell, kernel, recurrent_kernel, bias = _stacked(
+            config, cell, inside, features, units, use_bias, writer
+        )
     return Direction(
         cell=cell,
-        kernel=Weight((gates, units, features), (kernel,), kernel_form(cell, "keras")),
-        recurrent_kernel=Weight(
-            (gates, units, units), (recurrent_kernel,), kernel_form(cell, "keras")
-        ),
-        bias=Weight((layout(cell, "keras").biases, gates, units), (bias,), bias_form(cell, "keras"))
-        if use_bias
-        else None,
+        kernel=kernel,
+        recurrent_kernel=recurrent_kernel,
+        bias=bias,
         activation=read_activation(config, "activation", writer, default="tanh"),
         recurrent_activation=read_activation(
             config,
@@ -215,6 +226,55 @@ def read_cell(
         recurrent_dropout=config.number(
             "recurrent_dropout", "dropout_U", least=0, most=1, default=0.0
         ),
+    )
+
+
+def _stacked(
+    config: Config,
+    cell: Cell,
+    inside: Weights,
+    features: int,
+    units: int,
+    use_bias: bool,
+    writer: Writer,
+) -> tuple[Cell, Weight, Weight, Weight | None]:
+    """The cell, and its three arrays with the gates side by side."""
+    config.value("consume_less", default=None)
+    gates = len(GATES[cell])
+    kernel = inside.take("kernel", (features, gates * units))
+    recurrent_kernel = inside.take("recurrent_kernel", (units, gates * units))
+    bias = None
+    if cell is Cell.GRU:
+        cells = _gru_cells(config, writer)
+        cell = cells[0]
+        if use_bias:
+            shapes = {kind: _bias_shape(kind, units) for kind in cells}
+            stored = inside.take("bias", *shapes.values())
+            cell = next(kind for kind, shape in shapes.items() if shape == stored.shape)
+    elif use_bias:
+        stored = inside.take("bias", (gates * units,))
+    if use_bias:
+        shape = (layout(cell, "keras").biases, gates, units)
+        bias = Weight(shape, (stored,), bias_form(cell, "keras"))
+    form = kernel_form(cell, "keras")
+    return (
+        cell,
+        Weight((gates, units, features), (kernel,), form),
+        Weight((gates, units, units), (recurrent_kernel,), form),
+        bias,
+    )
+
+
+def _apart(cell: Cell, inside: Weights, features: int, units: int) -> tuple[Weight, Weight, Weight]:
+    """The arrays of Keras 1: three for each gate, by their names."""
+    gates = GATES[cell]
+    kernels = tuple(inside.take(f"W_{gate}", (features, units)) for gate in gates)
+    recurrent_kernels = tuple(inside.take(f"U_{gate}", (units, units)) for gate in gates)
+    biases = tuple(inside.take(f"b_{gate}", (units,)) for gate in gates)
+    return (
+        Weight((len(gates), units, features), kernels, KERNELS_APART),
+        Weight((len(gates), units, units), recurrent_kernels, KERNELS_APART),
+        Weight((1, len(gates), units), biases, BIASES_APART),
     )
 
 
