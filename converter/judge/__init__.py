@@ -12,11 +12,21 @@ array([[0., 0.]])
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from converter.description import Call, Layer, Model, Shape, ShapeMismatchError, Value, Weight
+from converter.description import (
+    Call,
+    Layer,
+    Model,
+    Recurrent,
+    Shape,
+    ShapeMismatchError,
+    Value,
+    Weight,
+)
 from converter.errors import UsageError
 from converter.gates import Array
 from converter.judge import (  # noqa: F401  each registers its family
@@ -37,6 +47,8 @@ __all__ = ["MEANINGS", "Judge", "Meaning", "judge", "run"]
 class Judge:
     """A model with its weights in memory, to be run as often as wanted.
 
+    A layer that is stateful goes on where the run before it ended.
+
     Attributes:
         model: The same model; its weights are arrays of `dtype`.
         dtype: In which everything but integers is computed.
@@ -45,6 +57,11 @@ class Judge:
     def __init__(self, model: Model, dtype: DTypeLike = np.float64) -> None:
         self.dtype = np.dtype(dtype)
         self.model = model.map_weights(self._in_memory)
+        self._states: dict[str, tuple[Array, ...]] = {}
+
+    def reset_states(self) -> None:
+        """Begin new sequences: the states of stateful layers are zeros."""
+        self._states.clear()
 
     def _in_memory(self, layer: Layer, name: str, weight: Weight) -> Weight:
         array = weight.read().astype(self.dtype)  # a copy: the source may change
@@ -91,11 +108,26 @@ class Judge:
         if any(call.masks):
             masks = [None if mask is None else values[mask.name] != 0 for mask in call.masks]
             settings = {"masks": masks}
-        outputs = MEANINGS[layer](layer, *arrays, **settings)
+        if isinstance(layer, Recurrent) and layer.stateful:
+            outputs = self._going_on(layer, arrays, settings)
+        else:
+            outputs = MEANINGS[layer](layer, *arrays, **settings)
         return {
             value.name: array if _is_whole(array) else array.astype(self.dtype, copy=False)
             for value, array in zip(call.outputs, outputs, strict=True)
         }
+
+    def _going_on(
+        self, layer: Recurrent, arrays: Sequence[Array], settings: Mapping[str, object]
+    ) -> tuple[Array, ...]:
+        """The outputs of a stateful layer, from the states that it has kept; new ones are kept."""
+        if len(arrays) == 1:
+            arrays = [*arrays, *self._states.get(layer.name, ())]
+        telling = replace(layer, stateful=False, return_state=True)
+        outputs = MEANINGS[telling](telling, *arrays, **settings)
+        count = len(layer.state_shapes)
+        self._states[layer.name] = outputs[-count:]
+        return outputs if layer.return_state else outputs[:-count]
 
 
 def run(

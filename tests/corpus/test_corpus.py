@@ -35,8 +35,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "keras215/convlstm.h5": ("conv-lstm", "ConvLSTM is another capability"),
     "keras215/convlstm.keras": ("conv-lstm", "ConvLSTM is another capability"),
-    "keras215/stateful.h5": ("stateful", "states kept between calls are another capability"),
-    "keras215/stateful.keras": ("stateful", "states kept between calls are another capability"),
 }
 
 

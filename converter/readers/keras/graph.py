@@ -14,8 +14,10 @@ from typing import NoReturn
 
 from converter.description import (
     Call,
+    Era,
     Layer,
     Model,
+    Recurrent,
     Shape,
     ShapeMismatchError,
     Source,
@@ -30,7 +32,7 @@ from converter.readers.keras.chain import Chain
 from converter.readers.keras.era import Writer
 from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import build, build_one
-from converter.readers.keras.masks import Masks, Stated, makes_mask
+from converter.readers.keras.masks import Masks, Stated, check_unrolled, makes_mask
 from converter.readers.keras.numbering import INPUT, first_calls
 from converter.readers.keras.origins import leaves
 from converter.readers.keras.refused import OPERATION, error
@@ -207,6 +209,7 @@ class _Graph:
         for value in values:
             self._claim(value.name, part.owner)
         self._masks.seen(values)
+        self._check_states(part, layer, inputs)
         used = self._masks.used(part.kind, part.where, layer, inputs, stated)
         if makes_mask(layer):
             given, mask = values[0], replace(values[1], dtype="bool")
@@ -214,8 +217,21 @@ class _Graph:
             self._masks.make(part.kind, layer, inputs[0], given, mask)
             return (given,)
         self._masks.passed(part.kind, layer, inputs, values, stated)
+        if used:
+            check_unrolled(part.where, part.config, layer)
         self.calls.append(Call(layer, tuple(inputs), values, used))
         return values
+
+    def _check_states(self, part: LayerPart, layer: Layer, inputs: Sequence[Value]) -> None:
+        """Refuse states that are kept and given, which tf.keras takes only where all are zeros."""
+        kept = isinstance(layer, Recurrent) and layer.stateful
+        if kept and len(inputs) > 1 and self._writer.era is Era.TF_KERAS:
+            raise UnsupportedError(
+                f"{part.where} keeps its states, and is given initial ones",
+                context="stateful=True and initial_state",
+                hint="save the model without initial_state, or with stateful=False",
+                code="stateful",
+            )
 
     def _call_mask(self, layer: Layer, inputs: Sequence[Value]) -> Value:
         """A mask that a layer of the description's own makes."""

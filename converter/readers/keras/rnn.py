@@ -29,7 +29,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         trainable=cell.trainable,
         forward=read_direction(config, inputs[0], weights, writer),
         zero_output_for_mask=zeroes(config),
-        **read_sequence(config),
+        **read_sequence(config, inputs[0], writer),
     )
 
 
@@ -42,7 +42,7 @@ def _stacked(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer
     config.boolean("unroll", default=False)
     backwards = config.boolean("go_backwards", default=False)
     zeroed = zeroes(config)
-    sequence = read_sequence(config)
+    sequence = read_sequence(config, inputs[0], writer)
     x = inputs[0]
     layers: list[Recurrent] = []
     cells = stacked_cells(config)
