@@ -117,6 +117,10 @@ def decide(verdict: Verdict) -> Verdict:
         return replace(verdict, status=Status.DIFFERS, reason=reason)
     if not any(one.elements for one in verdict.comparisons):
         return replace(verdict, status=Status.UNDECIDED, reason="nothing was compared")
+    for output in dict.fromkeys(one.output for one in verdict.comparisons):
+        if not any(one.moved for one in verdict.comparisons if one.output == output):
+            reason = f"output '{output}' is always the same, whatever goes in: it shows no mistake"
+            return replace(verdict, status=Status.UNDECIDED, reason=reason)
     cases, known = (Counter(one.output for one in some) for some in (verdict.comparisons, said))
     for output, count in cases.items():
         if 2 * known[output] < count:

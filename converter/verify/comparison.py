@@ -145,4 +145,5 @@ def compare_output(
         where=where,
         reason="" if error <= tolerance else f"{error:.3g} over the tolerance {tolerance:.3g}",
         conditioned=conditioned,
+        moved=deviation > LEAST or kind != "f",
     )

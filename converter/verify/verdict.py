@@ -36,6 +36,8 @@ class Comparison:
         reason: Why it is not equal; "" if it is.
         conditioned: False where one unit in the last place of the weights and inputs moves the
             output by more than 1e-3 of its scale, so that nothing can be said.
+        moved: False where that moves it by nothing: an output that is always the same shows
+            no mistake.
     """
 
     case: str
@@ -47,6 +49,7 @@ class Comparison:
     where: tuple[int, ...] = ()
     reason: str = ""
     conditioned: bool = True
+    moved: bool = True
 
     @property
     def ratio(self) -> float:

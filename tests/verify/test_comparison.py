@@ -299,6 +299,33 @@ def test_a_wrong_array_differs_whatever_the_answers(comparisons: tuple[Compariso
     assert found.reason == "1 of 3 arrays of the source are not in it bit for bit"
 
 
+STILL = replace(GOOD, moved=False)
+
+
+@pytest.mark.parametrize(
+    "comparisons", [(STILL,), (STILL, STILL), (GOOD, replace(STILL, output="z"))]
+)
+def test_an_output_that_nothing_moves_is_undecided(comparisons: tuple[Comparison, ...]) -> None:
+    found = verdict(*comparisons)
+    assert (found.status, found.status.exit_code) == (Status.UNDECIDED, 4)
+    assert found.reason == (
+        f"output '{comparisons[-1].output}' is always the same, whatever goes in: "
+        "it shows no mistake"
+    )
+
+
+def test_an_output_that_something_moves_is_decided() -> None:
+    assert verdict(STILL, GOOD).status is Status.EQUAL
+    assert verdict(STILL, BAD).status is Status.DIFFERS
+
+
+@pytest.mark.parametrize(("deviation", "moved"), [(0, False), (1e-45, False), (1e-30, True)])
+def test_an_output_is_moved_if_rounding_moves_it(deviation: float, moved: bool) -> None:
+    assert compared([1.0], f4(1), deviation).moved is moved
+    whole = compare_output("case", Y, np.array([1]), np.array([1]), deviation)
+    assert whole.moved  # an index that goes through is not moved, and means something
+
+
 @pytest.mark.parametrize("comparisons", [(), (EMPTY,), (EMPTY, EMPTY)])
 def test_nothing_compared_is_undecided(comparisons: tuple[Comparison, ...]) -> None:
     found = verdict(*comparisons)
