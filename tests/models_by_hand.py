@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from converter.activations import LINEAR, Activation
-from converter.conversion import FILES, _write_torch
+from converter.artefacts import TorchFolder
 from converter.description import (
     Call,
     Dense,
@@ -36,7 +36,6 @@ from converter.gates import (
     kernel_form,
 )
 from converter.output import staged
-from converter.targets.torch import write_source
 
 
 class Maker:
@@ -204,8 +203,16 @@ def random_model(seed: int) -> Model:
 
 
 def put_on_disk(model: Model, folder: Path) -> Path:
-    """model.py and model.safetensors, written by the code of `convert`."""
-    with staged(folder, FILES[:2], source="", force=True) as staging:
-        _write_torch(write_source(model), staging)
-        staging.commit()
+    """A folder with model.py and model.safetensors, as `convert` writes them."""
+    written = write_source(model)
+    placements = {name: one for one in written.placements for name in one.names}
+    shapes = {
+        name: (shape, one.weight.dtype)
+        for one in written.placements
+        for name, shape in one.shapes().items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.py").write_text(file_text(written), encoding="utf-8")
+    with (folder / "model.safetensors").open("wb") as file:
+        write_tensors(file, shapes, lambda name: placements[name].tensor(name))
     return folder
