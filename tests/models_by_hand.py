@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from converter.activations import LINEAR, Activation
-from converter.artefacts import TorchFolder
 from converter.description import (
     Call,
     Dense,
@@ -35,7 +34,8 @@ from converter.gates import (
     bias_form,
     kernel_form,
 )
-from converter.output import staged
+from converter.targets.tensors import write_tensors
+from converter.targets.torch import file_text, write_source
 
 
 class Maker:
