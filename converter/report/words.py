@@ -17,6 +17,7 @@ from converter.description import (
     Flatten,
     GlobalPooling,
     Layer,
+    Masking,
     Padding,
     Permute,
     Pooling,
@@ -129,7 +130,12 @@ def _(layer: Dense) -> str:
 
 @_what.register
 def _(layer: Embedding) -> str:
-    return _call("Embedding", layer.rows, layer.units)
+    return _call("Embedding", layer.rows, layer.units, "mask_zero" if layer.mask_zero else "")
+
+
+@_what.register
+def _(layer: Masking) -> str:
+    return _call("Masking", f"{layer.mask_value:g}")
 
 
 @_what.register

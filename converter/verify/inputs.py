@@ -20,6 +20,7 @@ from converter.description import (
     Shape,
     ShapeMismatchError,
     TimeDistributed,
+    Unequal,
     Value,
 )
 from converter.gates import Array
@@ -53,8 +54,10 @@ def cases(model: Model, seed: int = 0) -> Iterator[Case]:
     """Batches of 1, 3 and 17, lengths of 1, 2 and more, values of several sizes.
 
     Where the model masks steps: masked at the end, at the beginning, in between, and all of them.
-    The same for the same model and seed.
+    Where it keeps its states, each case goes on where the one before it ended. The same for the
+    same model and seed.
     """
+    going_on = any(getattr(layer, "stateful", False) for layer in model.layers)
     generator = np.random.default_rng(seed)
     bounds = index_bounds(model)
     usual = usual_length(model)
@@ -83,16 +86,17 @@ def cases(model: Model, seed: int = 0) -> Iterator[Case]:
         if kind == "masked":
             for value, array in zip(model.inputs, arrays, strict=True):
                 if value.name in masks:
-                    _mask(array, masks[value.name])
+                    _mask(array, *masks[value.name])
         still = tuple(
-            np.full(array.shape, value.name in bounds) | (array == masks.get(value.name, np.nan))
+            np.full(array.shape, value.name in bounds)
+            | (array == masks.get(value.name, (np.nan, 0))[0])
             for value, array in zip(model.inputs, arrays, strict=True)
         )
         free = any(None in value.shape[1:] for value in model.inputs)
         words = f"batch={shapes[0][0]}" + (f" time={time}" if free else "") + f" {kind}"
         if words not in seen:
             seen.add(words)
-            yield Case(words, arrays, still)
+            yield Case(f"{words}, call {len(seen)}" if going_on else words, arrays, still)
 
 
 def usual_length(model: Model) -> int:
@@ -162,10 +166,16 @@ PATTERNS = ("holes", "none", "right", "left", "all", "but one")
 """Which steps of an example are masked."""
 
 
-def _mask(array: Array, value: float) -> None:
-    """Write the value of a masked step into some steps, another pattern for each example."""
-    time = array.shape[1]
-    for row, example in enumerate(array):
+def _mask(array: Array, value: float, behind: int) -> None:
+    """Write the value of a masked step into some steps, another pattern for each example.
+
+    Args:
+        array: Of one input; written into.
+        value: Of a masked step.
+        behind: The number of axes behind that of the steps.
+    """
+    time = array.shape[array.ndim - 1 - behind]
+    for row, example in enumerate(array.reshape(-1, *array.shape[array.ndim - 1 - behind :])):
         match PATTERNS[row % len(PATTERNS)]:
             case "holes":
                 steps = np.arange(time) % 3 == 1
@@ -182,19 +192,30 @@ def _mask(array: Array, value: float) -> None:
         example[steps] = value
 
 
-def mask_values(model: Model) -> Mapping[str, float]:
-    """For each input whose steps can be masked, the value that masks them."""
-    values: dict[str, float] = {}
-    for call in model.calls:
-        if isinstance(call.layer, Masking):
-            values[call.inputs[0].name] = call.layer.mask_value
-        elif isinstance(call.layer, Embedding) and call.layer.mask_zero:
-            values[call.inputs[0].name] = 0.0
-    inputs = {value.name: value for value in model.inputs}
+def mask_values(model: Model) -> Mapping[str, tuple[float, int]]:
+    """For each input whose steps can be masked, the value of a masked step.
+
+    Beside it the number of axes behind that of the steps: 1 for features, 0 for indices and masks.
+    """
+    found: dict[str, tuple[float, int]] = {}
+    for call in reversed(model.calls):
+        found.update((mask.name, (0.0, 0)) for mask in call.masks if mask is not None)
+        layer = call.layer
+        while isinstance(layer, TimeDistributed):
+            layer = layer.layer
+        match layer:
+            case Masking():
+                found[call.inputs[0].name] = layer.mask_value, 1
+            case Unequal():
+                found[call.inputs[0].name] = layer.number, 0
+            case Embedding(mask_zero=True):
+                found[call.inputs[0].name] = 0.0, 0
+            case Dropout() | Concatenate() if call.outputs[0].name in found:
+                found.update((value.name, found[call.outputs[0].name]) for value in call.inputs)
     return {
-        name: value
-        for name, value in values.items()
-        if name in inputs and len(inputs[name].shape) > 1
+        value.name: found[value.name]
+        for value in model.inputs
+        if value.name in found and len(value.shape) > 1 + found[value.name][1]
     }
 
 

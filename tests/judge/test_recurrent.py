@@ -11,9 +11,8 @@ import pytest
 
 from converter.activations import Activation
 from converter.description import Direction, Layer, Merge, Model, Recurrent, Value, Weight
-from converter.errors import UnsupportedError
 from converter.gates import GATES, Array, Cell
-from converter.judge import judge
+from converter.judge import Judge, judge
 from tests.judge.answers import SHOWS, TOLERANCE, Answer, Answers, asked, difference
 from tests.judge.cases import CELLS
 from tests.judge.describe import model_of
@@ -257,13 +256,41 @@ def test_an_empty_batch_gives_an_empty_batch(answers: Answers) -> None:
         assert np.shape(judge(model, np.zeros((0, 5, 4)))) == (0, 5, 6)
 
 
-def test_a_stateful_layer_is_refused_by_name(answers: Answers) -> None:
+def output(judge: Judge, x: Array) -> Array:
+    return judge.run([x])[judge.model.outputs[0].name]
+
+
+def in_two_parts(answer: Answer, *, stateful: bool) -> Array:
+    """The judge's answer to a sequence that it reads in two runs, one after the other."""
+    layer = replace(recurrent(answer), return_sequences=True, stateful=stateful)
+    judge = Judge(answer.with_layer(layer))
+    (x,) = answer.calls[0].inputs
+    return np.concatenate([output(judge, part) for part in (x[:, :2], x[:, 2:])], 1)
+
+
+def in_one(answer: Answer) -> Array:
+    layer = replace(recurrent(answer), return_sequences=True)
+    return output(Judge(answer.with_layer(layer)), answer.calls[0].inputs[0])
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru-reset-before", "rnn"])
+def test_a_stateful_layer_goes_on_where_the_run_before_it_ended(
+    answers: Answers, name: str
+) -> None:
+    answer = answers(name)
+    np.testing.assert_array_equal(in_two_parts(answer, stateful=True), in_one(answer))
+
+
+def test_a_layer_that_is_not_stateful_begins_anew(answers: Answers) -> None:
     answer = answers("lstm")
-    stateful = answer.with_layer(replace(recurrent(answer), name="memory", stateful=True))
-    with pytest.raises(UnsupportedError) as refused:
-        judge(stateful, answer.calls[0].inputs[0])
-    assert str(refused.value) == (
-        "error[stateful]: layer 'memory' keeps its states from one call to the next\n"
-        "  found: stateful=True; the judge computes each call from its inputs alone\n"
-        "  help:  make the states inputs and outputs: initial_state and return_state=True"
-    )
+    assert np.abs(in_two_parts(answer, stateful=False) - in_one(answer)).max() > SHOWS
+
+
+def test_states_that_are_reset_are_zeros(answers: Answers) -> None:
+    answer = answers("lstm")
+    judge = Judge(answer.with_layer(replace(recurrent(answer), stateful=True)))
+    (x,) = answer.calls[0].inputs
+    first, second = output(judge, x), output(judge, x)
+    judge.reset_states()
+    np.testing.assert_array_equal(output(judge, x), first)
+    assert np.abs(first - second).max() > SHOWS

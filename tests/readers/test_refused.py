@@ -150,12 +150,15 @@ def test_preprocessing_is_refused(kind: str, file: Path, error_of: Error) -> Non
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
-def test_states_that_are_kept_are_refused(kind: str, file: Path, error_of: Error) -> None:
+def test_states_of_an_unknown_number_of_sequences_are_refused(
+    kind: str, file: Path, error_of: Error
+) -> None:
     part = layer(kind, "s", units=2, stateful=True)
     expected = (
-        "error[stateful]: stateful of layer 's' of model is not read yet\n"
-        "  found: stateful=true\n"
-        "  help:  make the states inputs and outputs, or save the model with stateful=False"
+        "error[stateful]: layer 's' of model keeps its states, and nothing says of how many "
+        "sequences\n"
+        "  found: stateful=True and an input of shape (None, None, 3)\n"
+        "  help:  build the model with a fixed batch: batch_shape=(1, None, ...)"
     )
     assert refusal(error_of, file, part) == expected
     both = layer("Bidirectional", "b", layer=part)
