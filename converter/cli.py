@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from converter.description import Era
 
 Format = Literal["text", "json"]
-To = Literal["pytorch"]
+To = Literal["pytorch", "keras", "h5", "weights.h5"]
 EraName = Literal["keras-1", "keras-2", "tf-keras", "keras-3"]
 
 INTERRUPTED = 130
@@ -45,6 +45,7 @@ def convert(
     force: bool = False,
     verify: bool = True,
     era: EraName | None = None,
+    keras_python: Path | None = None,
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -55,15 +56,19 @@ def convert(
 
     Args:
         model: A saved Keras model.
-        to: What it becomes. pytorch is a folder with model.py and model.safetensors.
-        out: Where it is written; by default a folder here, named after model and target.
+        to: What it becomes. pytorch is a folder with model.py and model.safetensors; keras is a
+            file for Keras 3, h5 one for tf_keras and Keras 3, weights.h5 the weights alone.
+        out: Where it is written; by default here, named after model and target.
         force: Replace what is there already.
         verify: Run both and compare; without it nothing says that they are the same.
         era: The Keras whose meaning the model has, where the file says it wrongly.
+        keras_python: A Python that has Keras, to load and run a Keras file that was written;
+            without it the one that runs ifco, if it has.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
     """
     from converter import conversion
+    from converter.artefacts import default_out
     from converter.report.json import conversion_as_dict
     from converter.report.text import show_conversion
 
@@ -71,10 +76,11 @@ def convert(
         done = conversion.convert(
             model,
             to=to,
-            out=out or Path(f"{model.stem}-{to}"),
+            out=out or default_out(model, to),
             force=force,
             verify=verify,
             era=era_of(era),
+            keras_python=keras_python,
         )
     show(format, lambda console: show_conversion(console, done), lambda: conversion_as_dict(done))
     return 0 if exit_zero or done.verdict is None else done.verdict.status.exit_code
@@ -114,6 +120,7 @@ def verify(
     /,
     *,
     era: EraName | None = None,
+    keras_python: Path | None = None,
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -124,8 +131,10 @@ def verify(
 
     Args:
         original: A saved Keras model.
-        artefact: What it became: the folder that convert wrote.
+        artefact: What it became: the folder or the Keras file that convert wrote.
         era: The Keras whose meaning the model has, where the file says it wrongly.
+        keras_python: A Python that has Keras, to load and run a Keras file; without it the one
+            that runs ifco, if it has.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
     """
@@ -133,7 +142,7 @@ def verify(
     from converter.verify import verify as decide
 
     with progress(f"verifying {artefact}"):
-        verdict = decide(original, artefact, era=era_of(era))
+        verdict = decide(original, artefact, era=era_of(era), keras_python=keras_python)
     show(format, lambda console: show_verdict(console, verdict), verdict.as_dict)
     return 0 if exit_zero else verdict.status.exit_code
 

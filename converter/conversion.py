@@ -6,22 +6,16 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
+from converter.artefacts import RECORD, TARGETS, Artefact, Options, check_suffix, target_of
 from converter.description import Era, Model
-from converter.errors import UsageError
 from converter.ledger import entries
 from converter.output import Staging, staged
-from converter.targets.tensors import write_tensors
-from converter.targets.torch import Source, file_text, write_source
 from converter.verify.verdict import Status, Verdict
 
-TARGETS = ("pytorch",)
-"""What `convert` can write."""
-
-FILES = ("model.py", "model.safetensors", "conversion.json")
+__all__ = ["TARGETS", "Conversion", "convert"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +25,7 @@ class Conversion:
     Attributes:
         model: What was read.
         folder: Where the files are; they are not there if the verdict is `differs`.
+        artefact: What was written: the folder, or the one file in it.
         files: Those that were written.
         record: What conversion.json says.
         verdict: None without verification.
@@ -41,6 +36,7 @@ class Conversion:
     files: tuple[Path, ...]
     record: dict[str, Any]
     verdict: Verdict | None
+    artefact: Path = Path()
 
 
 def convert(
@@ -51,6 +47,7 @@ def convert(
     force: bool = False,
     verify: bool = True,
     era: Era | None = None,
+    keras_python: str | os.PathLike[str] | None = None,
 ) -> Conversion:
     """Convert a saved model, and verify what was written.
 
@@ -60,77 +57,66 @@ def convert(
     Args:
         source: The saved model.
         to: One of `TARGETS`.
-        out: The folder for model.py, model.safetensors and conversion.json.
+        out: The folder for model.py, model.safetensors and conversion.json; for other targets the
+            file, beside which NAME.conversion.json will lie.
         force: Replace files that exist.
         verify: Execute what was written, and hold it against the judge.
         era: Which Keras the source means, where the file does not say the truth.
+        keras_python: An interpreter that has Keras, to load a Keras file that was written; without
+            it this one, if it has.
 
     Raises:
         ConverterError: It cannot be read, expressed or written.
     """
-    if to not in TARGETS:
-        raise UsageError(
-            f"there is no target '{to}'",
-            context=f"--to {to}",
-            hint=f"one of: {', '.join(TARGETS)}",
-            code="unknown-target",
-        )
+    target = target_of(to)
+    place = Path(out)
+    check_suffix(place, to)
     from converter.readers import read
 
     model = read(source, era=era)
-    written = write_source(model)
-    folder = Path(out)
-    with staged(folder, FILES, source=model.source.path, force=force) as staging:
-        _write_torch(written, staging)
-        verdict = _verified(model, staging.path, folder) if verify else None
-        record = _record(written, staging, verdict)
+    artefact = target.make(model, place.name, Options(keras_python))
+    alone = place.name if target.suffix else ""
+    folder = place.parent if alone else place
+    names = (*artefact.names, f"{alone}.{RECORD}" if alone else RECORD)
+    given = model.source.path
+    with staged(folder, names, source=given, force=force, alone=alone) as staging:
+        artefact.write(staging)
+        shown = str(folder / artefact.names[0])
+        verdict = artefact.verify(staging.path, shown) if verify else None
+        record = _record(model, to, artefact, staging, verdict)
         text = _json(record)
-        staging.write(FILES[2], lambda file: _ignore(file.write(text)), len(text))
+        staging.write(names[-1], lambda file: _ignore(file.write(text)), len(text))
         if verdict is None or verdict.status is not Status.DIFFERS:
             staging.commit()
-            files = tuple(folder / name for name in FILES)
+            files = tuple(folder / name for name in names)
         else:
             files = ()
-    return Conversion(model=model, folder=folder, files=files, record=record, verdict=verdict)
+    return Conversion(
+        model=model,
+        folder=folder,
+        files=files,
+        record=record,
+        verdict=verdict,
+        artefact=place,
+    )
 
 
 def _ignore(_: object) -> None:
     """For a callback that gives nothing."""
 
 
-def _verified(model: Model, staging: Path, folder: Path) -> Verdict:
-    """The verdict on the files that were written, read back from the disk."""
-    from converter.verify import verify_folder
-
-    return verify_folder(model, staging, name=str(folder / FILES[0]))
-
-
-def _write_torch(written: Source, staging: Staging) -> None:
-    """model.py and model.safetensors, one array in memory at a time."""
-    text = file_text(written).encode()
-    staging.write(FILES[0], lambda file: _ignore(file.write(text)), len(text))
-    placements = {name: one for one in written.placements for name in one.names}
-    tensors = {
-        name: (shape, one.weight.dtype)
-        for one in written.placements
-        for name, shape in one.shapes().items()
-    }
-    staging.write(
-        FILES[1],
-        lambda file: write_tensors(file, tensors, lambda name: placements[name].tensor(name)),
-        sum(prod(shape) * dtype.itemsize for shape, dtype in tensors.values()),
-    )
-
-
-def _record(written: Source, staging: Staging, verdict: Verdict | None) -> dict[str, Any]:
+def _record(
+    model: Model, to: str, artefact: Artefact, staging: Staging, verdict: Verdict | None
+) -> dict[str, Any]:
     """conversion.json: where everything went, and what is not the source's."""
     from converter import __version__
 
-    origin = written.model.source
+    origin = model.source
+    placements = artefact.placements
     return {
         "schema": 1,
         "ifco": __version__,
-        "target": "pytorch",
+        "target": to,
         "source": {
             "file": Path(origin.path).name,
             "sha256": origin.sha256,
@@ -138,10 +124,10 @@ def _record(written: Source, staging: Staging, verdict: Verdict | None) -> dict[
             "version": origin.version,
             "era": origin.era.value,
         },
-        "files": {name: _file_sha256(staging.path / name) for name in FILES[:2]},
-        "modules": written.module_names,
-        "tensors": [entry.as_dict() for entry in entries(written.placements)],
-        "added": [name for one in written.placements if one.added for name in one.names],
+        "files": {name: _file_sha256(staging.path / name) for name in artefact.names},
+        **artefact.details,
+        "tensors": [entry.as_dict() for entry in entries(placements)],
+        "added": [name for one in placements if one.added for name in one.names],
         "dropped": list(origin.dropped),
         "verdict": None if verdict is None else verdict.as_dict(),
     }

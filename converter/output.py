@@ -3,9 +3,11 @@
 A run writes into a folder of its own, flushes what it wrote to the disk, and moves it into its
 place. A run that fails leaves what was there before; one that is killed is undone by the next.
 
-    .NAME.ifco-partial/   beside a folder that does not exist yet, or .ifco-partial/ inside one
+    .NAME.ifco-partial/   beside a folder that does not exist yet, or .ifco-partial/ inside one;
+    │                     .NAME.ifco-partial/ beside a file of that name
     ├── lock              held while the run lives: its folder is nobody else's
     └── work/
+        ├── scratch/      what it needs on its way
         ├── new/          what is written
         └── before/       what it takes the place of; while this stands, it is to be put back
 """
@@ -54,6 +56,19 @@ class Staging:
             file.flush()
             os.fsync(file.fileno())
 
+    def scratch(self, name: str) -> Path:
+        """A place for a file that is needed on the way, and is no part of the output."""
+        folder = self._work / "scratch"
+        with _named_faults(self.folder / name):
+            folder.mkdir(exist_ok=True)
+        return folder / name
+
+    def adopt(self, name: str, path: Path) -> None:
+        """Make a file of the output of one in `scratch`, and flush it to the disk."""
+        with _named_faults(self.folder / name):
+            path.rename(self.path / name)
+            _sync(self.path / name)
+
     def commit(self) -> None:
         """Put the files in their place, all or none."""
         with _named_faults(self.folder):
@@ -66,7 +81,9 @@ class Staging:
 
 
 @contextmanager
-def staged(folder: Path, names: Sequence[str], *, source: str, force: bool) -> Iterator[Staging]:
+def staged(
+    folder: Path, names: Sequence[str], *, source: str, force: bool, alone: str = ""
+) -> Iterator[Staging]:
     """A `Staging` for files of these names; what it holds is removed unless it is committed.
 
     Args:
@@ -74,6 +91,8 @@ def staged(folder: Path, names: Sequence[str], *, source: str, force: bool) -> I
         names: The files that will be written.
         source: The input, which is never replaced.
         force: Replace files that exist.
+        alone: The file that the output is, where the folder holds others' too: runs that write
+            other files there do not wait for each other.
 
     Raises:
         OutputError: A file exists and `force` is False, it is the input, a link or a device,
@@ -89,7 +108,8 @@ def staged(folder: Path, names: Sequence[str], *, source: str, force: bool) -> I
         _check_folder(folder, source)
         missing = [parent for parent in folder.parents if not parent.exists()]
         beside = folder.parent / f".{folder.name}{PARTIAL}"
-        home = folder / PARTIAL if folder.exists() else beside
+        inside = folder / (f".{alone}{PARTIAL}" if alone else PARTIAL)
+        home = inside if folder.exists() else beside
     try:
         if home != beside and beside.exists():  # left by a run that found no folder
             with suppress(OutputError), _held(beside, folder):

@@ -42,6 +42,13 @@ FILES = {
     "conversion.json": "what became of every array",
 }
 
+ENDS = {
+    ".conversion.json": FILES["conversion.json"],
+    ".weights.h5": "the weights, for a model that is built in Python",
+    ".keras": "the model, for Keras 3",
+    ".h5": "the model, for tf_keras and Keras 3",
+}
+
 
 def show_conversion(console: Console, done: Conversion) -> None:
     """Print what was written, and the verdict on it."""
@@ -52,9 +59,16 @@ def show_conversion(console: Console, done: Conversion) -> None:
         show(console, Text(f"nothing written for {source}: it would not be the same", style="bold"))
     table = columns("", "", "", right=(1,))
     for path in done.files:
-        table.add_row(printable(str(path)), _size(path), FILES.get(path.name, ""))
+        table.add_row(printable(str(path)), _size(path), _words(path))
     if done.files:
         show(console, table, indent=2)
+    for layer, notes in done.record.get("rewritten", {}).items():
+        for note in notes:
+            line = f"  rewritten: layer '{printable(layer)}', {printable(note)}"
+            console.print(Text(line), soft_wrap=True)
+    for old, new in done.record.get("renamed", {}).items():
+        line = f"  renamed: {printable(old)} is {printable(new)} in Keras"
+        console.print(Text(line), soft_wrap=True)
     for left_out in done.model.source.dropped:
         console.print(Text(f"  left out: {printable(left_out)}"), soft_wrap=True)
     show(console, "")
@@ -62,8 +76,15 @@ def show_conversion(console: Console, done: Conversion) -> None:
         show_verdict(console, done.verdict)
         return
     console.print(Text.assemble(("not verified", STYLES[Status.UNDECIDED]), f": {source}"))
-    command = shlex.join(["ifco", "verify", done.model.source.path, str(done.folder)])
+    place = done.folder if done.artefact == Path() else done.artefact
+    command = shlex.join(["ifco", "verify", done.model.source.path, str(place)])
     console.print(Text(f"  help:  {printable(command)}"), soft_wrap=True)
+
+
+def _words(path: Path) -> str:
+    """What a file of an output is."""
+    ends = (end for end in ENDS if path.name.endswith(end))
+    return FILES.get(path.name) or ENDS.get(next(ends, ""), "")
 
 
 def _size(path: Path) -> str:

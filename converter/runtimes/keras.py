@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,6 @@ import numpy as np
 
 from converter.errors import MissingExtraError, UsageError
 from converter.gates import Array
-from converter.runtimes import ArtefactFailure
 
 RUNNER = Path(__file__).with_name("keras_runner.py")
 LONGEST = 600
@@ -44,6 +44,18 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What Keras raised for a job.
+
+    Attributes:
+        loaded: It loaded the file, and could not run it.
+    """
+
+    loaded: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """What Keras said.
 
@@ -53,7 +65,7 @@ class Answers:
     """
 
     keras: str
-    outputs: tuple[list[list[Array]] | str, ...]
+    outputs: tuple[list[list[Array]] | Failure, ...]
 
 
 def is_here() -> bool:
@@ -96,24 +108,19 @@ def run(
             )
         said = json.loads(result.read_text())
         outputs = tuple(
-            error or _read(Path(model["answers"]), len(job.cases))
-            for error, model, job in zip(said["errors"], models, jobs, strict=True)
+            Failure(failure["step"] == "run", _in_a_line(failure["text"]))
+            if failure
+            else _read(Path(model["answers"]), len(job.cases))
+            for failure, model, job in zip(said["failures"], models, jobs, strict=True)
         )
     name = {"keras": "Keras"}.get(package, package)
     return Answers(f"{name} {said['version']} ({said['backend']})", outputs)
 
 
-def run_one(job: Job, *, python: str | os.PathLike[str] | None = None) -> tuple[str, Cases]:
-    """Which Keras it was, and its answers for each case.
-
-    Raises:
-        ArtefactFailure: Keras does not load the file, or fails on an input.
-    """
-    answers = run([job], python=python)
-    (outputs,) = answers.outputs
-    if isinstance(outputs, str):
-        raise ArtefactFailure(f"{answers.keras}: {outputs}")
-    return answers.keras, outputs
+def _in_a_line(text: str, longest: int = 300) -> str:
+    """What Keras says, without the colours and the stack that it says it with."""
+    plain = " ".join(re.sub("\x1b\\[[0-9;]*m", "", text).split())
+    return plain if len(plain) <= longest else f"{plain[:longest]}..."
 
 
 def _request(job: Job, place: Path, number: int) -> dict[str, Any]:

@@ -34,22 +34,24 @@ def main(request_path: str, result_path: str) -> None:
     if there and request["package"] == "keras":
         os.environ.setdefault("KERAS_BACKEND", there[0])
     keras = importlib.import_module(request["package"])
-    result = {"version": keras.__version__, "backend": keras.backend.backend(), "errors": []}
+    result = {"version": keras.__version__, "backend": keras.backend.backend(), "failures": []}
     for model in request["models"]:
+        failure, step = None, "load"
         try:
-            answer(keras, model)
-            result["errors"].append("")
+            loaded = load(keras, model)
+            step = "run"
+            answer(keras, loaded, model)
         except Exception as error:  # whatever Keras raises is its answer
-            result["errors"].append(f"{type(error).__name__}: {error}")
+            failure = {"step": step, "text": f"{type(error).__name__}: {error}"}
+        result["failures"].append(failure)
         keras.backend.clear_session()
     Path(result_path).write_text(json.dumps(result), encoding="utf-8")
 
 
-def answer(keras: Any, request: Any) -> None:
+def answer(keras: Any, model: Any, request: Any) -> None:
     """The answers of one model for all of its cases."""
     import numpy as np
 
-    model = load(keras, request)
     results: dict[str, Any] = {}
     with np.load(request["inputs"]) as inputs:
         for case, count in enumerate(request["counts"]):

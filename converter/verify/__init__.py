@@ -24,21 +24,31 @@ __all__ = ["Comparison", "Status", "Verdict", "verify", "verify_folder"]
 
 
 def verify(
-    source: str | os.PathLike[str], artefact: str | os.PathLike[str], *, era: Era | None = None
+    source: str | os.PathLike[str],
+    artefact: str | os.PathLike[str],
+    *,
+    era: Era | None = None,
+    keras_python: str | os.PathLike[str] | None = None,
 ) -> Verdict:
     """Hold a converted model against its source, by the judge. It executes the artefact.
 
     Args:
         source: A saved model.
-        artefact: The folder that `convert` wrote.
+        artefact: The folder or the Keras file that `convert` wrote.
         era: As for `convert`.
+        keras_python: As for `convert`.
 
     Raises:
         ConverterError: One of them cannot be read.
     """
     from converter.readers import read
 
-    return verify_folder(read(source, era=era), Path(artefact))
+    model, path = read(source, era=era), Path(artefact)
+    if path.is_file():
+        from converter.verify.keras import verify_file
+
+        return verify_file(model, path, keras_python=keras_python)
+    return verify_folder(model, path)
 
 
 def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:

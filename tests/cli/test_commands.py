@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from converter import __version__, cli
-from converter.conversion import TARGETS, Conversion
+from converter.artefacts import TARGETS
+from converter.conversion import Conversion
 from converter.description import Era, Model
 from converter.errors import FormatError, UnsupportedError
 from converter.verify.verdict import Status, Verdict
@@ -49,7 +50,14 @@ class Library:
             verdict=verdict,
         )
 
-    def verify(self, source: Path, artefact: Path, *, era: Era | None = None) -> Verdict:
+    def verify(
+        self,
+        source: Path,
+        artefact: Path,
+        *,
+        era: Era | None = None,
+        keras_python: Path | None = None,
+    ) -> Verdict:
         self.called("verify", source, artefact, era)
         assert self.verdict is not None
         return self.verdict
@@ -109,6 +117,7 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
                 "force": False,
                 "verify": True,
                 "era": None,
+                "keras_python": None,
             },
         )
     ]
@@ -141,6 +150,7 @@ def test_convert_takes_what_is_typed(ifco: Command, library: Library) -> None:
         "force": True,
         "verify": False,
         "era": Era.KERAS_2,
+        "keras_python": None,
     }
 
 
@@ -209,7 +219,7 @@ def test_an_error_is_json_where_json_was_asked_for(ifco: Command, library: Libra
 USAGE = [
     (
         "convert model.h5 --to onnx",
-        'Invalid value "onnx" for --to. Choose from: "pytorch".',
+        'Invalid value "onnx" for --to. Choose from: "pytorch", "keras", "h5", "weights.h5".',
         "ifco convert --help",
     ),
     (
@@ -256,7 +266,7 @@ def test_wrong_usage_is_json_where_json_was_asked_for(ifco: Command, library: Li
 
 
 def test_what_to_offers_is_what_the_library_writes() -> None:
-    assert get_args(cli.To) == TARGETS
+    assert get_args(cli.To) == tuple(TARGETS)
 
 
 def test_the_version(ifco: Command) -> None:

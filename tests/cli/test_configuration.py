@@ -30,6 +30,7 @@ def test_an_option_may_stand_in_pyproject(ifco: Command, library: Library) -> No
         "force": True,
         "verify": False,
         "era": Era.KERAS_2,
+        "keras_python": None,
     }
 
 
@@ -75,7 +76,7 @@ def test_a_file_without_a_table_says_nothing(ifco: Command, library: Library, te
     assert ifco("convert a.h5").code == 0
 
 
-ALL = "era, exit-zero, force, format, out, to, values, verify"
+ALL = "era, exit-zero, force, format, keras-python, out, to, values, verify"
 WRONG = [
     (
         "[tool.ifco]\nfrce = true\n",
@@ -122,7 +123,7 @@ def test_a_value_that_is_no_choice_is_explained(ifco: Command, library: Library)
     done = ifco("convert a.h5")
     assert done.code == 2
     assert done.err.startswith('error[usage]: Invalid value "tea" for [to] from ')
-    assert 'pyproject.toml. Choose from: "pytorch".\n' in done.err
+    assert 'pyproject.toml. Choose from: "pytorch", "keras", "h5", "weights.h5".\n' in done.err
 
 
 def test_a_file_that_is_no_toml_is_explained(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from converter.description import Call, Layer, Model, Value
@@ -49,6 +49,8 @@ class Written:
         names: Of layers and inputs: those that Keras has by those of the model.
         placements: Each array by its path in the HDF5 file.
         groups: Of a legacy file, one for each layer.
+        owners: The layer of each array, by the array's path.
+        rewritten: What is said otherwise than the source said it, by the layer.
     """
 
     model: Model
@@ -57,6 +59,8 @@ class Written:
     names: dict[str, str]
     placements: tuple[Placement, ...]
     groups: tuple[Group, ...] = ()
+    owners: dict[str, str] = field(default_factory=dict)
+    rewritten: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -85,6 +89,7 @@ class _Writing:
         self.parts: dict[str, Part] = {}
         self.where: dict[str, tuple[Node, int]] = {}
         self.calls: dict[Node, Call] = {}
+        self.owners: dict[str, str] = {}
         for value in model.inputs:
             self.where[value.name] = ((value.name, 0), 0)
         times: Counter[str] = Counter()
@@ -118,6 +123,8 @@ class _Writing:
             names=self.names,
             placements=placements,
             groups=groups,
+            owners=self.owners,
+            rewritten=dict(self._rewritten(placements)),
         )
 
     def _where(self, value: Value, user: Layer | None = None) -> tuple[Node, int]:
@@ -237,11 +244,36 @@ class _Writing:
                     ("/".join((place, *inside, "vars", str(number))), variable)
                     for inside, number, variable in part.placed()
                 ]
+            self.owners |= {path: name for path, _ in paths}
             placements += [
                 Placement((path,), variable.weight, variable.form, lossy=variable.lossy)
                 for path, variable in paths
             ]
         return tuple(placements), tuple(groups)
+
+    def _rewritten(self, placements: tuple[Placement, ...]) -> Iterator[tuple[str, list[str]]]:
+        """What a reader of the file would wonder about."""
+        sums = {self.owners[one.names[0]]: one.lossy for one in placements if one.lossy}
+        for name, part in self.parts.items():
+            notes = list(dict.fromkeys(pipelines(part.config)))
+            if name in sums:
+                notes.append(f"bias: {sums[name]}")
+            if notes:
+                yield name, notes
+
+
+def pipelines(config: dict[str, Any]) -> Iterator[str]:
+    """The activations that are two layers one after another, in words."""
+    for key, value in config.items():
+        if not isinstance(value, dict):
+            continue
+        inner = value.get("config", {})
+        if value.get("class_name") == "Pipeline":
+            rescaling = inner["layers"][0]["config"]
+            formula = f"clip({rescaling['scale']:g} x + {rescaling['offset']:g}, 0, 1)"
+            yield f"{key}: {formula} as a Pipeline of Rescaling and ReLU(max_value=1)"
+        else:
+            yield from pipelines(inner)
 
 
 def emits_list(part: Part) -> bool:

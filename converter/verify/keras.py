@@ -1,0 +1,237 @@
+"""Is a Keras file the same model as its source?
+
+The file is read back by the reader, which knows nothing of how it was written. Its arrays must be
+the source's bit for bit, and its answers in the judge those of the source to 1e-12: there is no
+rounding between them that a tolerance would have to explain. Then it is loaded and run by Keras
+itself, where there is one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from converter.description import Layer, Model, Stored, Weight
+from converter.errors import ConverterError, MissingExtraError
+from converter.gates import Array
+from converter.judge import Judge
+from converter.ledger import wrong_arrays
+from converter.runtimes import keras as runtime
+from converter.targets.keras import Dialect, Written, write_model
+from converter.verify.comparison import answers_of_judge, compare
+from converter.verify.inputs import Case, cases
+from converter.verify.verdict import Comparison, Status, Verdict
+
+EXACT = 1e-12
+"""Of the largest output, in float64. Two judges of one model differ by rounding alone."""
+
+WEIGHTS = ".weights.h5"
+
+
+class NotLoadedError(Exception):
+    """Keras refuses the file; the message says why."""
+
+
+def verify_file(
+    model: Model,
+    path: Path,
+    *,
+    name: str = "",
+    keras_python: str | os.PathLike[str] | None = None,
+) -> Verdict:
+    """Hold a Keras file against a model.
+
+    Args:
+        model: What it should be.
+        path: The file.
+        name: What the verdict calls it.
+        keras_python: An interpreter that has Keras; without it this one, if it has.
+
+    Raises:
+        ReadError: The file cannot be read.
+        UnsupportedError: It has something that is not read.
+    """
+    from converter.readers import read
+
+    alone = path.name.endswith(WEIGHTS)
+    legacy = not alone and not _is_archive(path)
+    written = write_model(model, Dialect.LEGACY if legacy else Dialect.KERAS_3)
+    stored = _arrays_of_file(path) if alone else _arrays(read(path))
+    tensors = {one.name: one.read() for one in stored}
+    wrong = tuple(wrong_arrays(written.placements, tensors))
+    known = sum(len(one.weight.stored) for one in written.placements)
+    verdict = Verdict(
+        status=Status.EQUAL,
+        original=Path(model.source.path).name or model.name,
+        artefact=name or str(path),
+        reason="",
+        arrays=known - len(wrong),
+        wrong_arrays=wrong,
+    )
+    if alone and wrong:
+        return replace(_decided(verdict, ""), layer=_first_wrong(written, tensors))
+    back = _with_tensors(written, tensors) if alone else read(path)
+    inputs = tuple(cases(model))
+    exact = not any(one.lossy for one in written.placements)
+    try:
+        compared = _judged(model, back, inputs, exact=exact)
+    except ConverterError as error:
+        return _failed(verdict, f"the judge cannot run what was written: {error.message}")
+    by_keras: list[Comparison] = []
+    said = ""
+    if keras_python or runtime.is_here():
+        config = written.config if alone else None
+        try:
+            by_keras, said = _run(model, path, inputs, keras_python, config)
+        except NotLoadedError as error:
+            return _failed(replace(verdict, comparisons=tuple(compared)), str(error))
+        except MissingExtraError as error:
+            if keras_python:
+                raise
+            said = f"; {error.message}: {error.context}"
+    verdict = replace(verdict, comparisons=(*compared, *by_keras))
+    decided = _decided(verdict, said)
+    if decided.status is Status.DIFFERS:
+        return replace(decided, layer=_first_wrong(written, tensors))
+    return decided
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"PK"
+    except OSError:
+        return False  # the reader says what is wrong
+
+
+def _arrays(model: Model) -> Iterator[Stored]:
+    """Every array of a file that was read."""
+    for layer in model.layers:
+        for weight in layer.weights.values():
+            yield from weight.stored
+
+
+def _arrays_of_file(path: Path) -> list[Stored]:
+    """Every array of a file without an architecture."""
+    from converter.readers.file import File, Part
+    from converter.readers.keras.hdf5 import Hdf5
+
+    file = File.at(path)
+    with Hdf5.opened(Part(file, 0, file.size), file.path) as weights:
+        return [weights.stored(weights.dataset(one), one) for one in weights.datasets()]
+
+
+def _with_tensors(written: Written, tensors: Mapping[str, Array]) -> Model:
+    """The model with the arrays that a file of weights holds."""
+    held = {id(one.weight): one for one in written.placements}
+
+    def new(_layer: Layer, _name: str, weight: Weight) -> Weight:
+        placement = held[id(weight)]
+        return Weight.of(placement.form.read([tensors[name] for name in placement.names]))
+
+    return written.model.map_weights(new)
+
+
+def _judged(model: Model, back: Model, inputs: Sequence[Case], *, exact: bool) -> list[Comparison]:
+    """The answers of both in the judge."""
+    judge = Judge(back)
+
+    def answers(arrays: Sequence[Array]) -> list[Array]:
+        (outputs,) = answers_of_judge(judge, [Case("", tuple(arrays))])
+        return outputs
+
+    if not exact:  # the arrays are rounded: what that explains is measured
+        return compare(model, inputs, lambda arrays: [_float32(array) for array in answers(arrays)])
+    truth = answers_of_judge(Judge(model), inputs)
+    compared = []
+    for case, expected in zip(inputs, truth, strict=True):
+        given = answers(case.arrays)
+        if len(given) != len(expected):
+            reason = f"{len(given)} outputs; expected {len(expected)}"
+            compared.append(Comparison(case=case.name, output="", shape=(), reason=reason))
+            continue
+        compared += [
+            _exactly(case.name, *one) for one in zip(model.outputs, expected, given, strict=True)
+        ]
+    return compared
+
+
+def _exactly(case: str, value: object, expected: Array, given: Array) -> Comparison:
+    """One output against the judge's, to `EXACT`."""
+    output = getattr(value, "name", "")
+    if given.shape != expected.shape:
+        reason = f"shape {given.shape}; expected {expected.shape}"
+        return Comparison(case=case, output=output, shape=given.shape, reason=reason)
+    if not expected.size:
+        return Comparison(case=case, output=output, shape=given.shape)
+    same = (given == expected) | (np.isnan(given) & np.isnan(expected))
+    with np.errstate(invalid="ignore"):
+        distance = np.where(same, 0.0, np.abs(given - expected))
+    distance = np.where(np.isfinite(distance), distance, np.inf)
+    finite = np.abs(expected[np.isfinite(expected)])
+    scale = float(finite.max(initial=0))
+    tolerance = EXACT * scale
+    error = float(distance.max())
+    with np.errstate(over="ignore"):
+        unit = float(np.spacing(np.float32(scale)))
+    return Comparison(
+        case=case,
+        output=output,
+        shape=given.shape,
+        error=error,
+        tolerance=tolerance,
+        units=error / unit,
+        where=tuple(int(k) for k in np.unravel_index(int(distance.argmax()), given.shape)),
+        reason="" if error <= tolerance else f"{error:.3g} over the tolerance {tolerance:.3g}",
+    )
+
+
+def _float32(array: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+
+def _run(
+    model: Model,
+    path: Path,
+    inputs: Sequence[Case],
+    python: str | os.PathLike[str] | None,
+    config: Mapping[str, object] | None,
+) -> tuple[list[Comparison], str]:
+    """The answers of Keras itself, and which Keras it was."""
+    given = [[_float32(array) for array in case.arrays] for case in inputs]
+    said = runtime.run([runtime.Job(path, given, config)], python=python)
+    keras, (outputs,) = said.keras, said.outputs
+    if isinstance(outputs, runtime.Failure):
+        if not outputs.loaded:
+            raise NotLoadedError(f"{keras} does not load it: {outputs.text}")
+        return [], f"; {keras} loads it and cannot run it here: {outputs.text}"
+    answers = iter(outputs)
+    compared = compare(model, inputs, lambda _: next(answers))
+    named = [replace(one, case=f"{one.case}, {keras}") for one in compared]
+    return named, f"; {keras} loads it and answers as near to float64 as float32 rounding explains"
+
+
+def _failed(verdict: Verdict, reason: str) -> Verdict:
+    return replace(verdict, status=Status.DIFFERS, reason=reason)
+
+
+def _decided(verdict: Verdict, said: str) -> Verdict:
+    from converter.verify import decide
+
+    decided = decide(verdict)
+    if decided.status is not Status.EQUAL:
+        return decided
+    return replace(decided, reason=f"read back, every output of every case is the same{said}")
+
+
+def _first_wrong(written: Written, tensors: Mapping[str, Array]) -> str:
+    """The first layer with an array that is not the source's; "" where none is."""
+    for placement in written.placements:
+        if any(wrong_arrays([placement], tensors)):
+            return written.owners[placement.names[0]]
+    return ""
