@@ -189,6 +189,36 @@ def kernel_form(cell: Cell, framework: str) -> Form:
     )
 
 
+def convolution_form(cell: Cell, framework: str) -> Form:
+    """A kernel of convolutions, (G, size of each axis, n, H) in the description.
+
+    As all frameworks have a convolution's kernel: (size, n, G·H), or (G·H, n, size) with the units
+    first.
+    """
+    row = layout(cell, framework)
+
+    def read(arrays: Sequence[Array]) -> Array:
+        (stored,) = arrays
+        if row.units_first:
+            by_gate = stored.reshape(len(row.gates), -1, *stored.shape[1:])
+            by_gate = np.moveaxis(by_gate, (2, 1), (-2, -1))
+        else:
+            by_gate = stored.reshape(*stored.shape[:-1], len(row.gates), -1)
+            by_gate = np.moveaxis(by_gate, -2, 0)
+        return _reorder(by_gate, row.gates, GATES[cell])
+
+    def write(array: Array) -> tuple[Array, ...]:
+        by_gate = _reorder(array, GATES[cell], row.gates)
+        if row.units_first:
+            by_gate = np.moveaxis(by_gate, (-2, -1), (2, 1))
+            return (by_gate.reshape(-1, *by_gate.shape[2:]),)
+        by_gate = np.moveaxis(by_gate, 0, -2)
+        return (by_gate.reshape(*by_gate.shape[:-2], -1),)
+
+    orientation = "(G·H, n, ...)" if row.units_first else "(..., n, G·H)"
+    return Form(f"gates {row.gates} {orientation}", read, write)
+
+
 def bias_form(cell: Cell, framework: str) -> Form:
     """A bias in one array, (1 or 2, G, H) in the description, as many as the framework has."""
     row = layout(cell, framework)

@@ -1,5 +1,6 @@
 """What a model is: frozen dataclasses over NumPy, a file for each family of layers."""
 
+from converter.description.conv_recurrent import ConvDirection, ConvLSTM
 from converter.description.convolution import Convolution, Padding
 from converter.description.core import (
     Activate,
@@ -36,6 +37,8 @@ __all__ = [
     "Combination",
     "Combine",
     "Concatenate",
+    "ConvDirection",
+    "ConvLSTM",
     "Convolution",
     "Dense",
     "Direction",

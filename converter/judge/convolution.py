@@ -55,17 +55,41 @@ def _added(steps: int, size: int, stride: int, dilation: int, padding: Padding) 
             return 0, 0
 
 
+def convolved(
+    x: Array,
+    kernel: Array,
+    strides: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: Padding,
+    groups: int = 1,
+) -> Array:
+    """The product of x (B, steps, C) and a kernel (size of each axis, C / groups, filters).
+
+    Args:
+        x: The channels last.
+        kernel: Not turned round, as no framework does.
+        strides: From one place to the next.
+        dilation: From one element of the window to the next.
+        padding: How much is added around the steps.
+        groups: Channels and filters are in so many parts that do not see each other.
+    """
+    rank = len(strides)
+    seen = windows(x, kernel.shape[:rank], strides, dilation, padding)
+    places = seen.shape[: rank + 1]
+    # (groups, places, what one filter sees) times (groups, what one filter sees, filters)
+    seen = seen.reshape(prod(places), groups, prod(seen.shape[rank + 1 :]) // groups)
+    by_group = np.moveaxis(kernel, -2, 0).reshape(seen.shape[2], groups, -1)
+    product = seen.swapaxes(0, 1) @ by_group.swapaxes(0, 1)
+    return product.swapaxes(0, 1).reshape(*places, kernel.shape[-1])
+
+
 @MEANINGS.register(Convolution)
 def _(layer: Convolution, x: Array) -> tuple[Array, ...]:
     if layer.channels_first:
         x = np.moveaxis(x, 1, -1)
-    seen = windows(x, layer.size, layer.strides, layer.dilation, layer.padding)
-    places, groups = seen.shape[: layer.rank + 1], layer.groups
-    # (groups, places, what one filter sees) times (groups, what one filter sees, filters)
-    seen = seen.reshape(prod(places), groups, prod(seen.shape[layer.rank + 1 :]) // groups)
-    kernel = np.moveaxis(layer.kernel.read(), -2, 0).reshape(seen.shape[2], groups, -1)
-    product = seen.swapaxes(0, 1) @ kernel.swapaxes(0, 1)
-    product = product.swapaxes(0, 1).reshape(*places, layer.filters)
+    product = convolved(
+        x, layer.kernel.read(), layer.strides, layer.dilation, layer.padding, layer.groups
+    )
     if layer.bias is not None:
         product = product + layer.bias.read()
     if layer.channels_first:

@@ -137,7 +137,8 @@ def _sequence(
     return outputs, states
 
 
-def _merged(merge: Merge | None, forward: Array, backward: Array) -> tuple[Array, ...]:
+def merged(merge: Merge | None, forward: Array, backward: Array) -> tuple[Array, ...]:
+    """What two directions return together, on the last axis; both where they stay apart."""
     match merge:
         case Merge.CONCAT:
             return (np.concatenate([forward, backward], axis=-1),)
@@ -176,5 +177,5 @@ def _(layer: Recurrent, x: Array, *initial: Array, masks: Masks = ()) -> tuple[A
         if direction is layer.backward:  # bidirectional.py flips it, whichever way it was read
             outputs = outputs[::-1]
         returned.append(outputs if layer.time_major else outputs.swapaxes(0, 1))
-    merged = _merged(layer.merge, *returned) if len(returned) == 2 else (returned[0],)
-    return (*merged, *last) if layer.return_state else merged
+    joined = merged(layer.merge, *returned) if len(returned) == 2 else (returned[0],)
+    return (*joined, *last) if layer.return_state else joined

@@ -101,12 +101,6 @@ def initial_state(keras: Keras, path: Path) -> None:
     save(keras.Model([x, y], layers.LSTM(2)(y, initial_state=[h, c])), path)
 
 
-@bad("conv_lstm_2d.keras")
-def conv_lstm_2d(keras: Keras, path: Path) -> None:
-    """ConvLSTM2D."""
-    save(chain(keras, (None, 4, 4, 1), keras.layers.ConvLSTM2D(1, 2)), path)
-
-
 @bad("mixed_float16.keras")
 def mixed_float16(keras: Keras, path: Path) -> None:
     """Computed in float16, kept in float32."""

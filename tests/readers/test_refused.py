@@ -68,15 +68,6 @@ def test_a_lambda_as_an_activation_is_never_run(file: Path, error_of: Error) -> 
     )
 
 
-@pytest.mark.parametrize("kind", ["ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"])
-def test_convolutional_lstms_are_refused(kind: str, file: Path, error_of: Error) -> None:
-    assert refusal(error_of, file, layer(kind, "c")) == (
-        "error[conv-lstm]: layer 'c' of model is a convolutional LSTM, which is not read yet\n"
-        f'  found: "{kind}": a convolution in each gate\n'
-        "  help:  convert it with Keras's own export"
-    )
-
-
 def test_a_cell_outside_an_rnn_is_refused(file: Path, error_of: Error) -> None:
     cell = layer("LSTMCell", "c", units=2)
     expected = (
@@ -178,7 +169,8 @@ def test_other_layers_are_not_read_in_two_directions(file: Path, error_of: Error
     both = layer("Bidirectional", "b", layer=layer("Dense", "d", units=2))
     assert refusal(error_of, file, both) == (
         "error[unknown-layer]: layer 'b' of model is of a layer that is not read in two "
-        'directions\n  found: "Dense"; known: LSTM, GRU, SimpleRNN, RNN\n'
+        'directions\n  found: "Dense"; known: LSTM, GRU, SimpleRNN, RNN, '
+        "ConvLSTM1D, ConvLSTM2D, ConvLSTM3D\n"
         "  help:  use LSTM, GRU or SimpleRNN in Bidirectional"
     )
 

@@ -17,6 +17,7 @@ from typing import TypeGuard
 from converter.description import (
     AnyOf,
     Concatenate,
+    ConvLSTM,
     Embedding,
     Era,
     EveryStep,
@@ -198,6 +199,8 @@ class Masks:
         steps = 0
         while isinstance(layer, TimeDistributed):
             layer, steps = layer.layer, steps + 1
+        if isinstance(layer, ConvLSTM):
+            raise _refusal(where, f"a convolutional LSTM with the mask of '{x.name}'")
         if len(mask.shape) != 2 + steps:
             raise ShapeMismatchError(f"a mask of shape {mask.shape} for steps of {x.shape}")
 
@@ -369,7 +372,7 @@ def _uses(kind: str, layer: Layer) -> bool:
             inner = inner.layer
         if isinstance(inner, GlobalPooling):
             return inner.pool is Pool.AVERAGE and inner.rank == 1
-        return isinstance(inner, Recurrent)
+        return isinstance(inner, ConvLSTM | Recurrent)
     return kind in SEQUENCES or kind in ("GlobalAveragePooling1D", "GlobalAvgPool1D", "Softmax")
 
 

@@ -22,6 +22,7 @@ from converter.gates import (
 from converter.readers.keras.activation import read_activation
 from converter.readers.keras.cells import RNN, one_cell
 from converter.readers.keras.config import MAX_UNITS, Config
+from converter.readers.keras.conv_recurrent import RANKS, two_directions
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
 from converter.readers.keras.refused import CLASSES
@@ -33,6 +34,9 @@ FORCED = (Era.TF_KERAS, Era.KERAS_3)
 """Where Bidirectional zeroes the masked steps of a sequence; Keras 2 before had no such flag."""
 
 CELLS = {"LSTM": Cell.LSTM, "GRU": Cell.GRU, "SimpleRNN": Cell.RNN}
+
+BOTH_WAYS = (*CELLS, RNN, *RANKS)
+"""What may be in a Bidirectional."""
 
 
 @reads("LSTM", "GRU", "SimpleRNN", several=True)
@@ -64,20 +68,22 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     else:
         backward = _recurrent_child(config, "layer")
         names = [f"backward_{forward.own_name}", f"backward_{own}"]
-    parts = [
-        read_direction(
-            forward,
+    ahead = weights.part("forward_layer", f"forward_{own}", f"forward_{forward.own_name}")
+    back = weights.part("backward_layer", *names)
+    if {forward.kind, backward.kind} & RANKS.keys():
+        children = forward, backward
+        return two_directions(
+            config,
+            children,
             inputs[0],
-            weights.part("forward_layer", f"forward_{own}", f"forward_{forward.own_name}"),
+            (ahead, back),
             writer,
-        ),
-        read_direction(
-            backward,
-            inputs[0],
-            weights.part("backward_layer", *names),
-            writer,
+            merge=modes[mode],
             turned=not explicit,
-        ),
+        )
+    parts = [
+        read_direction(forward, inputs[0], ahead, writer),
+        read_direction(backward, inputs[0], back, writer, turned=not explicit),
     ]
     sequence, other = (read_sequence(part, inputs[0], writer) for part in (forward, backward))
     for part in (forward, backward):
@@ -115,13 +121,13 @@ def _said(direction: Direction, sequence: dict[str, Any]) -> str:
 
 def _recurrent_child(config: Config, key: str) -> Config:
     child = config.child(key)
-    if child.kind not in (*CELLS, RNN):
+    if child.kind not in BOTH_WAYS:
         if child.kind in CLASSES:
             reason = CLASSES[child.kind]
             raise refused(reason, child.where, f"{shown(child.kind)}: {reason.found}")
         raise UnsupportedError(
             f"{config.where} is of a layer that is not read in two directions",
-            context=f"{shown(child.kind)}; known: {', '.join((*CELLS, RNN))}",
+            context=f"{shown(child.kind)}; known: {', '.join(BOTH_WAYS)}",
             hint="use LSTM, GRU or SimpleRNN in Bidirectional",
             code="unknown-layer",
         )

@@ -30,12 +30,6 @@ LAMBDA = Reason(
     "code that is never run",
     "replace it by layers of Keras itself",
 )
-CONV_LSTM = Reason(
-    "conv-lstm",
-    "is a convolutional LSTM, which is not read yet",
-    "a convolution in each gate",
-    "convert it with Keras's own export",
-)
 CELLS = Reason(
     "rnn-cells",
     "is a cell, and no layer",
@@ -57,7 +51,6 @@ PREPROCESSING = Reason(
 
 CLASSES: Mapping[str, Reason] = {
     "Lambda": LAMBDA,
-    **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvRecurrent2D"), CONV_LSTM),
     **dict.fromkeys(("StackedRNNCells", "LSTMCell", "GRUCell", "SimpleRNNCell"), CELLS),
     **dict.fromkeys(("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"), OPERATION),
     **dict.fromkeys(

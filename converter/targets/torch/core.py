@@ -19,7 +19,7 @@ from converter.description import (
 from converter.gates import AS_IS, TRANSPOSED, Form
 from converter.targets.torch.emit import activated, emit
 from converter.targets.torch.masking import say_mask
-from converter.targets.torch.source import Held, Source
+from converter.targets.torch.source import MOVED, Held, Source
 
 
 @emit.register(Dense)
@@ -153,7 +153,9 @@ def _(layer: TimeDistributed, source: Source) -> None:
         held = source.take(value)
         steps = value.shape[1]
         text = str(steps) if steps is not None else source.steps(value)
-        held = replace(held, text=f"{held.atom}.flatten(0, 1)", steps=text, compound=False)
+        front = held.text.endswith(MOVED)  # then the channels are in front in each step
+        atom = held.text.removesuffix(MOVED) if front else held.atom
+        held = Held(f"{atom}.flatten(0, 1)", front, text, held.modules)
     # The inner call sees values of its own, and what it reads ends with it.
     inside = Value(f"{value.name} steps", (None, *value.shape[2:]), value.dtype)
     results = tuple(

@@ -29,6 +29,9 @@ from converter.targets.torch.names import (
 RESET = "reset_states"
 """The method of a model that keeps states."""
 
+MOVED = ".movedim(2, -1)"
+"""From (batch, time, channels, ...) to where the model has the channels of a sequence of images."""
+
 DEEPEST = 2
 """How many modules an expression may hold before it becomes a statement."""
 
@@ -191,7 +194,7 @@ class Source:
         held = self.take_folded(value, channels_first=None)
         rank = len(value.shape)
         if held.steps:
-            if held.channels_first and channels_first is not True:
+            if held.channels_first:
                 held = _moved(held, rank - 1, channels_first=False)
             held = replace(held, text=f"{held.atom}.unflatten(0, (-1, {held.steps}))", steps="")
         if channels_first is not None and held.channels_first != channels_first:
@@ -292,7 +295,7 @@ class Source:
         """A variable with the number of steps of a value whose time axis is free."""
         name = self.variable(value, "steps")
         held = self.held[value.name]
-        self.say(name, f"{held.atom}.shape[1]")
+        self.say(name, f"{held.atom.removesuffix(MOVED)}.shape[1]")
         return name
 
     def function(self, activation: Activation) -> str:
@@ -342,6 +345,8 @@ def _moved(held: Held, rank: int, *, channels_first: bool) -> Held:
         text = held.text
     elif held.text.endswith(undo):
         text = held.text.removesuffix(undo)
+    elif channels_first and held.text.endswith(MOVED):
+        text = held.text.removesuffix(MOVED) + ".transpose(1, 2)"
     else:
         text = held.atom + move
     return replace(

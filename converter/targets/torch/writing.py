@@ -11,6 +11,7 @@ from converter import __version__
 from converter.activations import Activation
 from converter.description import Model, Value
 from converter.targets.torch import (  # noqa: F401  each family registers its handlers
+    conv_recurrent,
     convolution,
     core,
     masking,
@@ -195,13 +196,16 @@ def _definitions() -> dict[str, str]:
 
     Read as text, so that writing a file needs no torch.
     """
-    text = Path(__file__).with_name("modules.py").read_text(encoding="utf-8")
-    lines = text.splitlines()
-    return {
-        name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
-        for node in ast.parse(text).body
-        if (name := _defined(node))
-    }
+    found: dict[str, str] = {}
+    for name in ("modules.py", "conv_modules.py"):
+        text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+        lines = text.splitlines()
+        found |= {
+            defined: "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            for node in ast.parse(text).body
+            if (defined := _defined(node))
+        }
+    return found
 
 
 def _defined(node: ast.stmt) -> str:

@@ -1,0 +1,74 @@
+"""The convolutional LSTM that torch.nn lacks; its text is copied as that of modules.py is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812  the name that PyTorch users know
+from torch import Tensor, nn
+
+from converter.targets.torch.modules import pad_same
+
+
+class ConvLSTM(nn.Module):
+    """A convolutional LSTM, called like nn.LSTM with batch_first=True.
+
+    x and the sequence are (batch, time, channels, ...), h and c (batch, channels, ...).
+    The window over h is as large as that over x; it moves by 1 and keeps the shape.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: tuple[int, ...],
+        stride: tuple[int, ...] | None = None,
+        padding: str = "valid",
+        dilation: tuple[int, ...] | None = None,
+        bias: bool = True,
+        activation: Callable[[Tensor], Tensor] = torch.tanh,
+        recurrent_activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = stride or (1,) * len(kernel_size)
+        self.padding = padding
+        self.dilation = dilation or (1,) * len(kernel_size)
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+        conv = getattr(nn, f"Conv{len(kernel_size)}d")
+        self.input = conv(
+            in_channels,
+            4 * out_channels,
+            kernel_size,
+            self.stride,
+            dilation=self.dilation,
+            bias=bias,
+        )
+        self.recurrent = conv(out_channels, 4 * out_channels, kernel_size, bias=False)
+        pairs = [((n - 1) // 2, n // 2) for n in reversed(kernel_size)]
+        self.sides = [side for pair in pairs for side in pair]
+
+    def forward(
+        self, x: Tensor, initial: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """As nn.LSTM: (sequence, (h, c))."""
+        steps = x.flatten(0, 1)  # every step is convolved at once
+        if self.padding == "same":
+            sizes = self.kernel_size, self.stride
+            steps = pad_same(steps, *sizes, dilations=self.dilation)
+        products = self.input(steps).unflatten(0, x.shape[:2])
+        if initial is None:
+            zeros = torch.zeros_like(products[:, 0].chunk(4, 1)[0])
+            initial = zeros, zeros
+        h, c = initial
+        outputs = []
+        for product in products.unbind(1):
+            gates = product + self.recurrent(F.pad(h, self.sides))
+            i, f, g, o = gates.chunk(4, 1)
+            i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
+            c = f * c + i * self.activation(g)
+            h = o * self.activation(c)
+            outputs.append(h)
+        return torch.stack(outputs, 1), (h, c)

@@ -1,0 +1,149 @@
+"""Convolutional LSTM: the class ConvLSTM of conv_modules.py, one for each direction.
+
+It has the channels in front of the axes in space, behind batch and time; `MOVED` brings a
+sequence to where the model has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from converter.activations import SIGMOID, TANH
+from converter.description import ConvDirection, ConvLSTM, Merge, Padding, Value
+from converter.gates import STATES, Cell, Form, bias_form, convolution_form
+from converter.targets.torch.emit import callable_text, emit
+from converter.targets.torch.source import MOVED, Held, Source
+
+
+@emit.register(ConvLSTM)
+def _(layer: ConvLSTM, source: Source) -> None:
+    """A statement for each direction; then what the layer returns."""
+    x, *states = source.inputs
+    count = STATES[Cell.LSTM]
+    returned = source.outputs[: 2 if layer.merge is Merge.SEPARATE else 1]
+    last = source.outputs[len(returned) :]
+    given = _sequence(layer, x, source)
+    texts: list[str] = []
+    finals: list[str] = []
+    for direction in layer.directions:
+        part = "" if layer.backward is None else ("forward", "backward")[len(texts)]
+        module = _module(layer, direction, part, source)
+        flipped = f"{given}.flip(1)" if direction.go_backwards else given
+        text = f"{module}({flipped})"
+        if states:
+            first = not layer.channels_first
+            initial = [source.take(one, channels_first=first).text for one in states[:count]]
+            states = states[count:]
+            text = f"{module}({flipped}, ({', '.join(initial)}))"
+        name, ends = _statement(layer, part, text, returned[0], source)
+        finals += ends
+        back = direction is layer.backward and layer.return_sequences
+        texts.append(f"{name}.flip(1)" if back else name)
+    _give(layer, source, returned, texts)
+    for value, text in zip(last, finals, strict=True):
+        source.hold(value, text, Held("", channels_first=not layer.channels_first))
+
+
+def _sequence(layer: ConvLSTM, x: Value, source: Source) -> str:
+    """The input as (batch, time, channels, ...); something that a dot may follow."""
+    held = source.take_folded(x, channels_first=None)
+    if layer.channels_first:
+        return source.take(x).atom
+    if held.steps and held.channels_first:
+        folded = ".flatten(0, 1)"
+        if held.text.endswith(folded):
+            return held.text.removesuffix(folded)
+        return f"{held.atom}.unflatten(0, (-1, {held.steps}))"
+    if held.channels_first:
+        return f"{held.atom}.transpose(1, 2)"
+    held = source.take(x)
+    if held.text.endswith(MOVED):
+        return held.text.removesuffix(MOVED)
+    return f"{held.atom}.movedim(-1, 2)"
+
+
+def _statement(
+    layer: ConvLSTM, part: str, text: str, value: Value, source: Source
+) -> tuple[str, list[str]]:
+    """`sequence, (h, c) = self.conv_lstm(x)`: what is returned of it, and the states."""
+    ending = f"_{part}" if part else ""
+    wish = {"forward": "ahead", "backward": "back"}.get(part, "")
+    if not layer.return_state:
+        name = source.variable(value, wish)
+        target = f"{name}, _" if layer.return_sequences else f"_, ({name}, _)"
+        source.say(target, text, _comment(layer, value, source))
+        return name, []
+    states = [source.variable(value, f"{letter}{ending}") for letter in ("h", "c")]
+    name = source.variable(value, wish) if layer.return_sequences else states[0]
+    sequence = name if layer.return_sequences else "_"
+    source.say(f"{sequence}, ({', '.join(states)})", text, _comment(layer, value, source))
+    return name, states
+
+
+def _comment(layer: ConvLSTM, value: Value, source: Source) -> str:
+    """The shape of what is returned, as the module gives it; of each direction before it joins."""
+    shape = value.shape
+    if not layer.channels_first:
+        place = 2 if layer.return_sequences else 1
+        shape = (*shape[:place], layer.forward.filters, *shape[place:-1])
+    elif layer.merge is Merge.CONCAT:
+        shape = (*shape[:-1], None)
+    return source.comment(replace(value, shape=shape))
+
+
+def _give(layer: ConvLSTM, source: Source, returned: tuple[Value, ...], texts: list[str]) -> None:
+    """What the layer returns, its directions joined, held where its channels are."""
+    sequence = layer.return_sequences and not layer.channels_first
+    like = Held("", channels_first=not layer.channels_first and not sequence)
+    joined = {Merge.SUM: " + ", Merge.MULTIPLY: " * ", Merge.AVERAGE: " + "}
+    if layer.merge is Merge.CONCAT:
+        axis = -1 if layer.channels_first else 2 if sequence else 1
+        texts = [f"torch.cat(({', '.join(texts)}), {axis})"]
+    elif layer.merge in joined:
+        text = joined[layer.merge].join(texts)
+        texts = [f"({text}) / 2" if layer.merge is Merge.AVERAGE else text]
+    compound = layer.merge in joined
+    for value, text in zip(returned, texts, strict=True):
+        if sequence:
+            source.hold(value, (f"({text})" if compound else text) + MOVED, like)
+        else:
+            source.hold(value, text, like, compound=compound)
+
+
+def _module(layer: ConvLSTM, direction: ConvDirection, part: str, source: Source) -> str:
+    """Declare the module with its weights."""
+    given = [str(direction.channels), str(direction.filters), str(direction.size)]
+    if set(direction.strides) != {1}:
+        given.append(f"stride={direction.strides}")
+    if direction.padding is Padding.SAME:
+        given.append('padding="same"')
+    if set(direction.dilation) != {1}:
+        given.append(f"dilation={direction.dilation}")
+    if direction.bias is None:
+        given.append("bias=False")
+    if direction.activation != TANH:
+        given.append(f"activation={callable_text(direction.activation, source)}")
+    if direction.recurrent_activation != SIGMOID:
+        text = callable_text(direction.recurrent_activation, source)
+        given.append(f"recurrent_activation={text}")
+    form: Form = convolution_form(Cell.LSTM, "cells")
+    parameters = {
+        "input.weight": (direction.kernel, form),
+        "recurrent.weight": (direction.recurrent_kernel, form),
+    }
+    if direction.bias is not None:
+        parameters["input.bias"] = (direction.bias, bias_form(Cell.LSTM, "cells"))
+    return source.module(
+        layer,
+        f"{source.copied('ConvLSTM')}({', '.join(given)})",
+        parameters,
+        part=part,
+        note=_training_note(direction),
+    )
+
+
+def _training_note(direction: ConvDirection) -> str:
+    """What the layer does in training that the module does not."""
+    rates = {"dropout": direction.dropout, "recurrent_dropout": direction.recurrent_dropout}
+    said = ", ".join(f"{name}={rate:g}" for name, rate in rates.items() if rate)
+    return f"{said} in Keras, for training; not here" if said else ""
