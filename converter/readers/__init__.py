@@ -16,7 +16,8 @@ from converter.description import Era, Model
 from converter.errors import FormatError
 from converter.readers import zipped
 from converter.readers.file import File
-from converter.readers.keras import archive, hdf5, legacy
+from converter.readers.folder import first_file
+from converter.readers.keras import archive, checkpoint, hdf5, legacy, savedmodel, tfjs
 from converter.readers.strict import shown
 
 __all__ = ["read"]
@@ -28,7 +29,8 @@ def read(source: str | os.PathLike[str], *, era: Era | None = None) -> Model:
     Weights are read when they are asked for: `weight.read()`.
 
     Args:
-        source: The path of a `.keras` or `.h5` file.
+        source: The path of a `.keras` or `.h5` file, of the folder of a SavedModel or its
+            saved_model.pb, or of the model.json of a layers model of TensorFlow.js.
         era: Which Keras wrote it, where the file is known to say it wrongly or not at all.
 
     Raises:
@@ -36,11 +38,17 @@ def read(source: str | os.PathLike[str], *, era: Era | None = None) -> Model:
             or misshapen.
         UnsupportedError: The model has something that is not read; the error says what.
     """
-    file = File.at(source)
+    file = File.at(first_file(source))
     if file.head.startswith(zipped.MAGIC):
         return archive.read(file, era)
     if file.head.startswith(hdf5.MAGIC):
         return legacy.read(file, era)
+    if file.head.startswith(savedmodel.MAGIC):
+        return savedmodel.read(file, era, os.fspath(source))
+    if file.head.lstrip().startswith(b"{"):
+        return tfjs.read(file, era, os.fspath(source))
+    if checkpoint.is_index(file):
+        raise checkpoint.without_architecture(file)
     raise FormatError(
         f"{file.path} is not a saved model",
         context=f"it begins with {shown(file.head.decode('latin-1'))}",

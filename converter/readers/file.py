@@ -125,7 +125,7 @@ def _opened(path: str) -> BinaryIO:
         raise ReadError(
             f"{path} is a folder",
             context="a folder; expected a .keras or .h5 file",
-            hint="give the file itself; a SavedModel's folder is not read yet",
+            hint="give the file itself, or a folder with a saved_model.pb or a model.json in it",
             code="folder",
         )
     raise ReadError(

@@ -87,7 +87,7 @@ def test_a_folder_is_no_file(tmp_path: Path, error_of: Error) -> None:
     assert error_of(lambda: read(tmp_path)) == (
         f"error[folder]: {tmp_path} is a folder\n"
         "  found: a folder; expected a .keras or .h5 file\n"
-        "  help:  give the file itself; a SavedModel's folder is not read yet"
+        "  help:  give the file itself, or a folder with a saved_model.pb or a model.json in it"
     )
 
 
