@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from converter.description import Direction, Merge, Recurrent, Weight
+from converter.description import Direction, Layer, Merge, Recurrent, Weight
 from converter.gates import LAYOUTS, Cell, Form, bias_form, kernel_form
 from converter.targets.keras.activation import activation_config
 from converter.targets.keras.emit import Around, Part, Variable, emit, refusal, serialized
@@ -28,19 +28,23 @@ def _(layer: Recurrent, around: Around) -> Part:
         forward.config["zero_output_for_mask"] = layer.zero_output_for_mask
         return forward
     backward = _direction(layer, layer.backward, around)
-    merge = layer.merge or Merge.CONCAT
+    return two_directions(layer, layer.merge, forward, backward, around)
+
+
+def two_directions(
+    layer: Layer, merge: Merge | None, forward: Part, backward: Part, around: Around
+) -> Part:
+    """Bidirectional of two layers."""
     own = [
         serialized(part, part.kind.lower(), layer.trainable, around.dialect)
         for part in (forward, backward)
     ]
-    config: dict[str, Any] = {
-        "layer": own[0],
-        "merge_mode": None if merge is Merge.SEPARATE else merge.value,
-    }
+    word = None if merge is Merge.SEPARATE else (merge or Merge.CONCAT).value
+    config: dict[str, Any] = {"layer": own[0], "merge_mode": word}
     # Without one, bidirectional.py makes a copy of the first that goes backwards.
     mirrored = {**forward.config, "go_backwards": True}
     alike = (forward.kind, mirrored) == (backward.kind, backward.config)
-    if layer.forward.go_backwards or not alike:
+    if forward.config["go_backwards"] or not alike:
         config["backward_layer"] = own[1]
     return Part(
         kind="Bidirectional",

@@ -10,6 +10,7 @@ from typing import Any
 from converter.description import Call, Layer, Model, Value
 from converter.errors import UnsupportedError
 from converter.targets.keras import (  # noqa: F401  each family registers its handlers
+    conv_recurrent,
     convolution,
     core,
     masking,
