@@ -71,7 +71,7 @@ def conv_lstm_bidirectional(keras: Keras) -> Model:
     """Two directions, joined in each way."""
     layers = keras.layers
     x = keras.Input((None, 4, 3, 2))
-    outputs = []
+    outputs: list[Any] = []
     for merge in ("concat", "sum", "mul", "ave", None):
         whole = layers.ConvLSTM2D(2, 2, return_sequences=True)
         last = layers.ConvLSTM2D(1, 2, padding="same")

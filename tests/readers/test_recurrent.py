@@ -181,7 +181,10 @@ def test_two_layers_must_belong_together(backward: Config, file: Path, error_of:
 
 
 def test_the_text_for_two_layers_of_one_direction(file: Path, error_of: Error) -> None:
-    settings = "return_sequences=false, return_state=false, time_major=false"
+    settings = (
+        "return_sequences=false, return_state=false, stateful=false, time_major=false, "
+        "starts_from_state=false"
+    )
     assert error_of(lambda: both(file, LSTM, LSTM)) == (
         "error[config]: the two layers of layer 'b' of model do not belong together\n"
         f"  found: go_backwards=false, {settings} and go_backwards=false, {settings}\n{AGAIN}"

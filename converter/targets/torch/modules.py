@@ -196,7 +196,10 @@ def masked(
     lengths, steps = mask.sum(1), mask.shape[1]
     order = (~mask).byte().argsort(dim=1, stable=True).unsqueeze(2).expand_as(x)
     packed = nn.utils.rnn.pack_padded_sequence(
-        x.gather(1, order), lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        x.gather(1, order),
+        lengths.clamp(min=1).cpu(),
+        batch_first=True,
+        enforce_sorted=False,
     )
     packed, last = module(packed, initial)
     outputs, _ = nn.utils.rnn.pad_packed_sequence(packed, True, total_length=steps)
@@ -232,7 +235,8 @@ def masked_product(xs: tuple[Tensor, ...], masks: tuple[Tensor | None, ...]) -> 
     """As Keras multiplies: a masked step of a factor is 1; one that is masked in all gives 0."""
     product = torch.ones_like(xs[0])
     for x, mask in zip(xs, masks, strict=True):
-        product = product * (x if mask is None else torch.where(mask.unsqueeze(-1), x, 1))
+        factor = x if mask is None else torch.where(mask.unsqueeze(-1), x, 1)
+        product = product * factor
     known = [mask for mask in masks if mask is not None]
     if len(known) < len(masks):
         return product
