@@ -1,5 +1,7 @@
 """ConvLSTM1D, ConvLSTM2D and ConvLSTM3D, each option by itself and the usual stacks of them."""
 
+from typing import Any
+
 from scripts.test_data.catalogue import (
     ALL_KERAS,
     BOTH,
