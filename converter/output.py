@@ -27,6 +27,7 @@ from typing import BinaryIO
 from converter.errors import OutputError
 
 PARTIAL = ".ifco-partial"
+ATTEMPTS = 100
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -106,10 +107,10 @@ def staged(
 
     with _named_faults(folder):
         _check_folder(folder, source)
-        missing = [parent for parent in folder.parents if not parent.exists()]
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
         beside = folder.parent / f".{folder.name}{PARTIAL}"
         inside = folder / (f".{alone}{PARTIAL}" if alone else PARTIAL)
-        home = inside if folder.exists() else beside
+        home = inside if alone or folder.exists() else beside
     try:
         if home != beside and beside.exists():  # left by a run that found no folder
             with suppress(OutputError), _held(beside, folder):
@@ -126,9 +127,9 @@ def staged(
                     _clear(folder, home)
                 _remove(home)
     finally:
-        for parent in missing:  # from the inside out, those that are empty
+        for one in missing:  # from the inside out, those that are empty
             with suppress(OSError):
-                parent.rmdir()
+                one.rmdir()
 
 
 def _check_folder(folder: Path, source: str) -> None:
@@ -290,14 +291,16 @@ def _lock(home: Path) -> int | None:
     """A handle that holds the lock of a run's folder; None if a living run holds it."""
     if home.is_symlink():
         raise _refusal(home, "a symbolic link", "remove it", "output-is-a-link")
-    while True:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            home.mkdir()
+    for left in reversed(range(ATTEMPTS)):
         try:
+            home.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                home.mkdir()
             handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except FileNotFoundError:
-            continue  # its run has ended and removed the folder
+            if not left:
+                raise
+            continue  # a run has just ended and removed the folder
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -307,7 +310,8 @@ def _lock(home: Path) -> int | None:
             return handle  # a disk without locks, where a living run and a dead one look the same
         if os.fstat(handle).st_nlink:
             return handle
-        os.close(handle)  # its run has ended and removed the lock
+        os.close(handle)  # its run has just ended and removed the lock
+    return None
 
 
 def _remove(home: Path) -> None:

@@ -179,6 +179,82 @@ def test_a_link_to_a_folder_is_followed(folder: Path, tmp_path: Path) -> None:
     assert content(tmp_path / "elsewhere") == OTHERS | NEW
 
 
+def test_a_file_on_the_way_is_no_part_of_the_output(folder: Path) -> None:
+    with staged(folder, ("model.keras",), source="", force=False) as staging:
+        scratch = staging.scratch("weights.h5")
+        scratch.write_bytes(b"on the way")
+        staging.write("model.keras", lambda file: file.write(scratch.read_bytes()[:2]))
+        staging.commit()
+    assert content(folder) == {"model.keras": b"on"}
+    assert not leftovers(folder)
+
+
+@pytest.mark.parametrize("before", ["no folder", "all files"])
+def test_a_file_on_the_way_can_become_the_output(folder: Path, before: str) -> None:
+    fill(folder, BEFORE[before])
+    with staged(folder, NAMES[:1], source="", force=True) as staging:
+        scratch = staging.scratch("any name")
+        scratch.write_bytes(b"new")
+        staging.adopt(NAMES[0], scratch)
+        staging.commit()
+    assert content(folder) == (BEFORE[before] or {}) | {NAMES[0]: b"new"}
+    assert not leftovers(folder)
+
+
+# One file in a folder that holds others too
+
+
+def write_alone(folder: Path, name: str, data: bytes, *, force: bool = False) -> None:
+    with staged(folder, (name,), source="", force=force, alone=name) as staging:
+        staging.write(name, lambda file: file.write(data))
+        staging.commit()
+
+
+@pytest.mark.parametrize("before", ["no folder", "an empty folder", "a folder of others"])
+def test_a_file_alone_is_put_beside_others(folder: Path, before: str) -> None:
+    fill(folder, BEFORE[before])
+    write_alone(folder, "model.keras", b"new")
+    assert content(folder) == (BEFORE[before] or {}) | {"model.keras": b"new"}
+    assert not leftovers(folder)
+
+
+def test_a_file_alone_is_replaced_by_force_only(folder: Path) -> None:
+    fill(folder, {"model.keras": b"old"})
+    with pytest.raises(OutputError) as refused:
+        write_alone(folder, "model.keras", b"new")
+    assert refused.value.code == "output-exists"
+    write_alone(folder, "model.keras", b"new", force=True)
+    assert content(folder) == {"model.keras": b"new"}
+
+
+@pytest.mark.parametrize("before", ["no folder", "an empty folder"])
+def test_two_files_are_written_into_one_folder_at_the_same_time(folder: Path, before: str) -> None:
+    """Many models, converted side by side."""
+    fill(folder, BEFORE[before])
+    with staged(folder, ("a.keras",), source="", force=False, alone="a.keras") as staging:
+        write_alone(folder, "b.keras", b"b")
+        staging.write("a.keras", lambda file: file.write(b"a"))
+        staging.commit()
+    assert content(folder) == {"a.keras": b"a", "b.keras": b"b"}
+    assert not leftovers(folder)
+
+
+def test_two_runs_of_the_same_file_keep_apart(folder: Path) -> None:
+    with staged(folder, ("a.keras",), source="", force=False, alone="a.keras") as staging:
+        with pytest.raises(OutputError) as refused:
+            write_alone(folder, "a.keras", b"b", force=True)
+        staging.write("a.keras", lambda file: file.write(b"a"))
+        staging.commit()
+    assert refused.value.code == "output-in-use"
+    assert content(folder) == {"a.keras": b"a"}
+
+
+def test_a_folder_that_was_made_for_nothing_is_removed(tmp_path: Path) -> None:
+    with staged(tmp_path / "a" / "b", ("x",), source="", force=False, alone="x"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 # Modes
 
 
