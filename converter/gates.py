@@ -75,6 +75,9 @@ LAYOUTS = {
     (Cell.RNN, "keras"):              Layout("h",      False,     1,    (-1,)),    # simple_rnn.py
     (Cell.RNN, "torch"):              Layout("h",      True,      2,    (2, -1)),  # nn.RNN
     (Cell.RNN, "onnx"):               Layout("h",      True,      2,    (-1,)),    # W[i]
+    # CuDNN's layers in Keras 2: kernels as `cudnn_kernel_form` has them, biases one after the other.
+    (Cell.LSTM, "cudnn"):             Layout("ifco",   False,     2,    (-1,)),    # CuDNNLSTM (8·H,)
+    (Cell.GRU, "cudnn"):              Layout("zrh",    False,     2,    (-1,)),    # CuDNNGRU (6·H,)
     # Our own cell classes, for what torch.nn lacks: PyTorch's order, and the source's biases.
     (Cell.LSTM, "cells"):             Layout("ifco",   True,      1,    (-1,)),
     (Cell.GRU, "cells"):              Layout("rzh",    True,      2,    (2, -1)),
@@ -187,6 +190,28 @@ def kernel_form(cell: Cell, framework: str) -> Form:
         lambda arrays: unstack(arrays[0], cell, framework),
         lambda array: (stack(array, cell, framework),),
     )
+
+
+def cudnn_kernel_form(cell: Cell) -> Form:
+    """A kernel or recurrent kernel of CuDNNLSTM or CuDNNGRU, (G, H, n) in the description.
+
+    It is (n, G·H), and the columns of a gate hold its (H, n) in the order of memory: Keras has them
+    so to hand them to CuDNN without a copy (`_convert_rnn_weights` in hdf5_format.py of Keras 2).
+    """
+    gates = layout(cell, "cudnn").gates
+
+    def read(arrays: Sequence[Array]) -> Array:
+        (stored,) = arrays
+        n = len(stored)
+        by_gate = stored.reshape(n, len(gates), -1).transpose(1, 0, 2)
+        return _reorder(by_gate.reshape(len(gates), -1, n), gates, GATES[cell])
+
+    def write(array: Array) -> tuple[Array, ...]:
+        by_gate = _reorder(array, GATES[cell], gates)
+        _, units, n = array.shape
+        return (by_gate.reshape(-1, n, units).transpose(1, 0, 2).reshape(n, -1),)
+
+    return Form(f"gates {gates} (n, G·H), each (H, n) in memory", read, write)
 
 
 def convolution_form(cell: Cell, framework: str) -> Form:

@@ -156,7 +156,7 @@ def test_states_of_an_unknown_number_of_sequences_are_refused(
     assert refusal(error_of, file, both) == expected.replace("'s'", "'b/s'")
 
 
-@pytest.mark.parametrize("kind", ["CuDNNLSTM", "MultiHeadAttention", "TFSMLayer", "Sparse", "os"])
+@pytest.mark.parametrize("kind", ["CuDNNConvLSTM", "MultiHeadAttention", "TFSMLayer", "Sparse", "os"])
 def test_other_classes_are_unknown(kind: str, file: Path, error_of: Error) -> None:
     assert refusal(error_of, file, layer(kind, "u")) == (
         "error[unknown-layer]: layer 'u' of model is of a class that is not known\n"
@@ -169,8 +169,8 @@ def test_other_layers_are_not_read_in_two_directions(file: Path, error_of: Error
     both = layer("Bidirectional", "b", layer=layer("Dense", "d", units=2))
     assert refusal(error_of, file, both) == (
         "error[unknown-layer]: layer 'b' of model is of a layer that is not read in two "
-        'directions\n  found: "Dense"; known: LSTM, GRU, SimpleRNN, RNN, '
-        "ConvLSTM1D, ConvLSTM2D, ConvLSTM3D\n"
+        'directions\n  found: "Dense"; known: LSTM, GRU, SimpleRNN, '
+        "CuDNNLSTM, CuDNNGRU, RNN, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D\n"
         "  help:  use LSTM, GRU or SimpleRNN in Bidirectional"
     )
 

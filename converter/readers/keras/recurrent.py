@@ -23,6 +23,7 @@ from converter.readers.keras.activation import read_activation
 from converter.readers.keras.cells import RNN, one_cell
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.conv_recurrent import RANKS, two_directions
+from converter.readers.keras.cudnn import CUDNN, read_cudnn
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
 from converter.readers.keras.refused import CLASSES
@@ -35,11 +36,11 @@ FORCED = (Era.TF_KERAS, Era.KERAS_3)
 
 CELLS = {"LSTM": Cell.LSTM, "GRU": Cell.GRU, "SimpleRNN": Cell.RNN}
 
-BOTH_WAYS = (*CELLS, RNN, *RANKS)
+BOTH_WAYS = (*CELLS, *CUDNN, RNN, *RANKS)
 """What may be in a Bidirectional."""
 
 
-@reads("LSTM", "GRU", "SimpleRNN", several=True)
+@reads("LSTM", "GRU", "SimpleRNN", *CUDNN, several=True)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     """One direction."""
     return Recurrent(
@@ -173,6 +174,8 @@ def read_direction(
     config.float32()
     config.boolean("unroll", default=False)
     backwards = config.boolean("go_backwards", default=False)
+    if config.kind in CUDNN:
+        return read_cudnn(config, x, weights, go_backwards=backwards is not turned)
     cell = one_cell(config) if config.kind == RNN else config
     direction = read_cell(
         cell, x, weights.part("cell"), writer, go_backwards=not backwards if turned else backwards
