@@ -26,7 +26,7 @@ from converter.description.model import (
 from converter.description.normalization import BatchNormalization, LayerNormalization
 from converter.description.pooling import GlobalPooling, Pool, Pooling
 from converter.description.recurrent import Direction, Gate, Merge, Recurrent
-from converter.description.shaping import Flatten, Permute, RepeatVector, Reshape
+from converter.description.shaping import Flatten, Permute, RepeatVector, Reshape, Transpose
 from converter.description.weight import Stored, Weight
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "Source",
     "Stored",
     "TimeDistributed",
+    "Transpose",
     "Unequal",
     "Value",
     "Weight",

@@ -73,6 +73,24 @@ class Permute(Layer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transpose(Layer):
+    """Axes in another order, the batch among them.
+
+    Attributes:
+        axes: Output axis k is input axis `axes[k]`.
+    """
+
+    axes: tuple[int, ...]
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """The sizes in their new order."""
+        (x,) = inputs
+        if sorted(self.axes) != list(range(len(x))):
+            raise ShapeMismatchError(f"rank {len(x)}; its axes are {self.axes}")
+        return (tuple(x[axis] for axis in self.axes),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatVector(Layer):
     """(B, F) to (B, n, F)."""
 

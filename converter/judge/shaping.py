@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from converter.description import Flatten, Permute, RepeatVector, Reshape
+from converter.description import Flatten, Permute, RepeatVector, Reshape, Transpose
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS
 
@@ -28,6 +28,11 @@ def _(layer: Reshape, x: Array) -> tuple[Array, ...]:
 @MEANINGS.register(Permute)
 def _(layer: Permute, x: Array) -> tuple[Array, ...]:
     return (x.transpose(0, *layer.dims),)
+
+
+@MEANINGS.register(Transpose)
+def _(layer: Transpose, x: Array) -> tuple[Array, ...]:
+    return (x.transpose(layer.axes),)
 
 
 @MEANINGS.register(RepeatVector)

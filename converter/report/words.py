@@ -26,6 +26,7 @@ from converter.description import (
     Reshape,
     Shape,
     TimeDistributed,
+    Transpose,
 )
 from converter.gates import Cell
 
@@ -209,6 +210,11 @@ def _(layer: Reshape) -> str:
 @_what.register
 def _(layer: Permute) -> str:
     return _call("Permute", *layer.dims)
+
+
+@_what.register
+def _(layer: Transpose) -> str:
+    return _call("Transpose", *layer.axes)
 
 
 @_what.register

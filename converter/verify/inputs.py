@@ -20,6 +20,7 @@ from converter.description import (
     Shape,
     ShapeMismatchError,
     TimeDistributed,
+    Transpose,
     Unequal,
     Value,
 )
@@ -31,7 +32,7 @@ LONGEST = 7
 MOST = 2000
 """Steps that are tried for a model that takes more."""
 
-MOVERS = (Concatenate, Dropout, Flatten, Permute, RepeatVector, Reshape)
+MOVERS = (Concatenate, Dropout, Flatten, Permute, RepeatVector, Reshape, Transpose)
 """Layers through which an index stays an index."""
 
 

@@ -353,7 +353,9 @@ def _output(model: ModelPart, values: Sequence[Value], number: int) -> Value:
     return values[number]
 
 
-SHAPING = frozenset({"Reshape", "Flatten", "Permute", "RepeatVector", "Concatenate", "Dropout"})
+SHAPING = frozenset(
+    {"Reshape", "Flatten", "Permute", "RepeatVector", "Concatenate", "Dropout", "Transpose"}
+)
 """Layers that leave whole numbers whole."""
 
 

@@ -71,6 +71,8 @@ CLASSES: Mapping[str, Reason] = {
 }
 
 MODULES_OF_OPERATIONS = ("keras.src.ops", "keras.ops", "keras.src.backend")
+READ_OPERATIONS = frozenset({("Transpose", "keras.src.ops.numpy")})
+"""Operations that are read as the layers that they might be."""
 
 
 def refuse(kind: str, module: object, config: object, where: str) -> None:
@@ -86,7 +88,8 @@ def refuse(kind: str, module: object, config: object, where: str) -> None:
         UnsupportedError: It is one of those.
     """
     reason = CLASSES.get(kind)
-    if isinstance(module, str) and module.startswith(MODULES_OF_OPERATIONS):
+    operation = isinstance(module, str) and module.startswith(MODULES_OF_OPERATIONS)
+    if operation and (kind, module) not in READ_OPERATIONS:
         reason = OPERATION
     if reason is not None:
         raise error(reason, where, f"{shown(kind)}: {reason.found}")

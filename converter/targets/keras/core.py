@@ -23,7 +23,6 @@ from converter.targets.keras.emit import (
     Variable,
     data_format,
     emit,
-    refusal,
     serialized,
 )
 
@@ -102,13 +101,6 @@ def _(layer: TimeDistributed, around: Around) -> Part:
     (x,) = around.call.inputs
     inside = Call(layer.layer, (replace(x, shape=(None, *x.shape[2:])),), _steps(around.call))
     inner = emit[layer.layer](layer.layer, Around(around.dialect, inside))
-    if around.call.mask is not None:
-        raise refusal(
-            layer,
-            "a TimeDistributed that uses a mask",
-            "save the model without the mask where all sequences have their full length",
-            "mask",
-        )
     name = layer.layer.name.rpartition("/")[2] or "layer"
     return Part(
         kind="TimeDistributed",

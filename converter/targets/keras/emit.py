@@ -50,6 +50,7 @@ class Part:
         kind: Its class.
         config: Without name, trainable and dtype.
         variables: Its own.
+        operation: It is one of keras.ops, and no layer.
         parts: What holds more of them, by the attribute's name: "cell", "forward_layer", "layer".
     """
 
@@ -57,6 +58,7 @@ class Part:
     config: dict[str, Any] = field(default_factory=dict)
     variables: tuple[Variable, ...] = ()
     parts: tuple[tuple[str, Part], ...] = ()
+    operation: bool = False
 
     def placed(self) -> Iterator[tuple[tuple[str, ...], int, Variable]]:
         """Every variable, the attributes that lead to it, and its number there."""
@@ -89,6 +91,13 @@ emit: Registry[Callable[[Any, Around], Part]] = Registry("form in Keras")
 
 def serialized(part: Part, name: str, trainable: bool, dialect: Dialect) -> dict[str, Any]:
     """A layer as a config holds it."""
+    if part.operation:
+        return {
+            "module": "keras.src.ops.numpy",
+            "class_name": part.kind,
+            "config": {"name": name, **part.config},
+            "registered_name": part.kind,
+        }
     config: dict[str, Any] = {"name": name, "trainable": trainable, "dtype": "float32"}
     if part.kind.startswith("SpatialDropout"):  # spatial_dropout.py takes no such argument
         del config["trainable"]

@@ -1,27 +1,32 @@
-"""The masks that tensors carry in Keras, which passes them on by itself.
+"""The masks that tensors carry in Keras 3, which passes them on by itself.
 
-A description says which call uses which mask; a Keras file cannot say it, since Keras works it out
-again: `compute_mask` and `supports_masking` in keras/src/layers (3.15; tf_keras is the same here).
-So it is worked out here too, and a call that would be given another mask is refused.
+A description says which call uses which mask. Keras works it out again when it runs the model, so
+it is worked out here too: the rules are those of keras/src/layers in 3.15. Where Keras would give a
+recurrent layer another mask than the model means, the file states the mask; where a file cannot,
+the layer is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from converter.description import (
     Activate,
     AnyOf,
     BatchNormalization,
     Call,
+    Combination,
     Combine,
     Concatenate,
+    ConvLSTM,
     Dense,
     Dropout,
     Embedding,
     EveryStep,
     GlobalPooling,
     JoinMasks,
+    Layer,
     LayerNormalization,
     Masking,
     Merge,
@@ -31,7 +36,6 @@ from converter.description import (
     Recurrent,
     TimeDistributed,
     Unequal,
-    Value,
 )
 from converter.errors import UnsupportedError
 
@@ -49,94 +53,159 @@ PASS = (
 )
 """Layers that hand on the mask of their input."""
 
+SKIP = (Combination.MAXIMUM, Combination.MINIMUM, Combination.MULTIPLY)
+"""Combinations that leave masked steps out."""
+
 Mask = tuple[object, ...] | None
-"""How a mask is made; None where every step counts."""
+"""How a mask is made: ("unequal", x, 0.0), ("any", mask), ...; None where every step counts."""
 
 
-def check_masks(model: Model) -> None:
-    """Refuse a model in which Keras would give a layer another mask than the model does.
+@dataclass(slots=True)
+class Masks:
+    """What a model means by masks, and what Keras would make of it.
+
+    Attributes:
+        made: How each mask of the model is made, by its name. These values are no tensors of Keras.
+        carried: What Keras passes on with each tensor, by its name.
+        stated: The calls for which the file must state the mask, by their first output.
+    """
+
+    made: dict[str, Mask] = field(default_factory=dict)
+    carried: dict[str, Mask] = field(default_factory=dict)
+    stated: dict[str, Mask] = field(default_factory=dict)
+
+    def makes_mask(self, call: Call) -> bool:
+        """Whether a call makes a mask of masks, which is not a layer in Keras."""
+        return isinstance(call.layer, HELPERS) or (
+            isinstance(call.layer, Concatenate)
+            and all(value.name in self.made for value in call.inputs)
+        )
+
+    def _follow(self, call: Call) -> None:
+        layer = call.layer
+        if self.makes_mask(call):
+            self.made[call.outputs[0].name] = self._joined(call)
+            return
+        inner = inside(layer)
+        given = [self.carried.get(value.name) for value in call.inputs]
+        self._check(call, given)
+        mask = _passed(call, given)
+        x = call.inputs[0].name
+        if isinstance(inner, Masking):
+            mask = "any", ("unequal", x, inner.mask_value)
+        elif isinstance(inner, Embedding) and inner.mask_zero:
+            mask = "unequal", x, 0.0
+        if isinstance(inner, Masking) or (isinstance(inner, Embedding) and inner.mask_zero):
+            self.made[call.outputs[1].name] = mask
+            if isinstance(layer, TimeDistributed):
+                mask = None  # it stays inside
+        count = 2 if getattr(layer, "merge", None) is Merge.SEPARATE else 1
+        for value in call.outputs[:count]:
+            self.carried[value.name] = mask
+
+    def _joined(self, call: Call) -> Mask:
+        layer, first = call.layer, call.inputs[0].name
+        inner = [self.made.get(value.name, ("tensor", value.name)) for value in call.inputs]
+        match layer:
+            case Unequal():
+                return "unequal", first, layer.number
+            case AnyOf():
+                return "any", inner[0]
+            case EveryStep():
+                return "every", first
+            case JoinMasks():
+                return _several("and" if layer.every else "or", inner)
+            case Concatenate():
+                return "along", layer.axis, *inner
+        return None
+
+    def _check(self, call: Call, given: Sequence[Mask]) -> None:
+        """State the mask of a call where Keras would take another one, or refuse."""
+        layer = call.layer
+        means = [None if one is None else self.made.get(one.name) for one in call.masks]
+        means += [None] * (len(call.inputs) - len(means))
+        keras: list[Mask] = [None] * len(call.inputs)
+        if isinstance(layer, Combine) and layer.combination in SKIP:
+            rank = max(len(value.shape) for value in call.inputs)
+            keras = [
+                one if len(value.shape) == rank else None
+                for one, value in zip(given, call.inputs, strict=True)
+            ]
+        elif uses_mask(layer) and len(call.inputs) == 1:
+            keras[0] = given[0]
+        if means == keras:
+            return
+        if isinstance(layer, Recurrent) and means[0] is not None:
+            self.stated[call.outputs[0].name] = means[0]
+            return
+        there, here = ("a mask" if any(masks) else "no mask" for masks in (means, keras))
+        found = f"{there} in the model, {here} in Keras"
+        if any(means) and any(keras):
+            found = "another mask in the model than Keras would pass to it"
+        raise mask_refusal(layer, found)
+
+
+def masks_of(model: Model) -> Masks:
+    """The masks of a model.
 
     Raises:
-        UnsupportedError: There is such a layer.
+        UnsupportedError: Keras would give a layer another mask than the model does.
     """
-    made: dict[str, Mask] = {}
-    carried: dict[str, Mask] = {}
+    masks = Masks()
     for call in model.calls:
-        layer = call.layer
-        if isinstance(layer, HELPERS):
-            made[call.outputs[0].name] = _helped(call, made)
-            continue
-        given = [carried.get(value.name) for value in call.inputs]
-        if isinstance(layer, Masking):
-            mask: Mask = ("any", ("unequal", call.inputs[0].name, layer.mask_value))
-            made[call.outputs[1].name] = mask
-        elif isinstance(layer, Embedding):
-            mask = ("unequal", call.inputs[0].name, 0.0) if layer.mask_zero else None
-            if layer.mask_zero:
-                made[call.outputs[1].name] = mask
-        else:
-            mask = _passed(call, given)
-            _check(call, given, made)
-        for value in _returned(call):
-            carried[value.name] = mask
+        masks._follow(call)
+    return masks
 
 
-def _returned(call: Call) -> tuple[Value, ...]:
-    """The outputs that carry a mask: neither masks nor states."""
-    two = isinstance(call.layer, Recurrent) and call.layer.merge is Merge.SEPARATE
-    return call.outputs[: 2 if two else 1]
+def mask_refusal(layer: Layer, found: str) -> UnsupportedError:
+    """The error for a mask that Keras would not use as the model does."""
+    return UnsupportedError(
+        f"layer '{layer.name}' would be given another mask in Keras",
+        context=found,
+        hint="--to pytorch and --to onnx can say it",
+        code="mask",
+    )
 
 
-def _helped(call: Call, made: Mapping[str, Mask]) -> Mask:
-    layer = call.layer
-    inner = [made.get(value.name) for value in call.inputs]
-    match layer:
-        case Unequal():
-            return ("unequal", call.inputs[0].name, layer.number)
-        case AnyOf():
-            return ("any", inner[0])
-        case EveryStep():
-            return None
-        case JoinMasks() if all(mask == inner[0] for mask in inner):
-            return inner[0]
-        case JoinMasks():
-            return ("every" if layer.every else "some", *inner)
-    return None
+def inside(layer: Layer) -> Layer:
+    """The layer that is applied to each step."""
+    while isinstance(layer, TimeDistributed):
+        layer = layer.layer
+    return layer
 
 
-def _passed(call: Call, given: list[Mask]) -> Mask:
+def uses_mask(layer: Layer) -> bool:
+    """Whether a layer computes something else where its input carries a mask."""
+    inner = inside(layer)
+    if isinstance(inner, GlobalPooling):
+        return inner.pool is Pool.AVERAGE and inner.rank == 1
+    return isinstance(inner, ConvLSTM | Recurrent)
+
+
+def _passed(call: Call, given: Sequence[Mask]) -> Mask:
     """What Keras gives to the outputs."""
     layer = call.layer
+    known = [mask for mask in given if mask is not None]
     match layer:
-        case Recurrent():
+        case Recurrent() | ConvLSTM():
             return given[0] if layer.return_sequences else None
-        case Combine() | Concatenate() if any(given):
-            along_time = isinstance(layer, Concatenate) and layer.axis in (1, -2)
-            alike = all(mask == given[0] for mask in given) and not along_time
-            return given[0] if alike else ("joined", *given)
+        case Combine() if known:
+            return _several("or", known) if len(known) == len(given) else None
+        case Concatenate() if known:
+            rank = len(call.inputs[0].shape)
+            if layer.axis % rank != rank - 1:
+                whole = [
+                    mask or ("every", value.name)
+                    for mask, value in zip(given, call.inputs, strict=True)
+                ]
+                return "along", layer.axis % rank, *whole
+            return _several("or", known) if len(known) == len(given) else ("every", "")
         case _ if isinstance(layer, PASS):
             return given[0]
     return None
 
 
-def _check(call: Call, given: list[Mask], made: Mapping[str, Mask]) -> None:
-    """Refuse a call that uses a mask, or would, if it is not the same one."""
-    layer = call.layer
-    means = None if call.mask is None else made.get(call.mask.name, ("unknown",))
-    keras = given[0]
-    if isinstance(layer, Recurrent) and len(call.inputs) > 1:
-        keras = None  # a layer that is given its states is given no mask
-    uses = isinstance(layer, Recurrent) or (
-        isinstance(layer, GlobalPooling) and layer.pool is Pool.AVERAGE and layer.rank == 1
-    )
-    if means != keras and (uses or means is not None):
-        there, here = ("a mask" if mask else "no mask" for mask in (means, keras))
-        found = f"{there} in the model, {here} in Keras"
-        if means and keras:
-            found = "another mask in the model than Keras would pass to it"
-        raise UnsupportedError(
-            f"layer '{layer.name}' would be given another mask in Keras",
-            context=found,
-            hint="--to pytorch and --to onnx can say it",
-            code="mask",
-        )
+def _several(word: str, masks: Sequence[Mask]) -> Mask:
+    """One mask of several; each that is there twice counts once."""
+    different = list(dict.fromkeys(masks))
+    return different[0] if len(different) == 1 else (word, *different)

@@ -56,13 +56,6 @@ def two_directions(
 def _check(layer: Recurrent, around: Around) -> None:
     """Refuse what no layer of Keras 3 does."""
     masked = around.call.mask is not None
-    if layer.time_major:
-        raise refusal(
-            layer,
-            "time_major=True, which Keras 3 has not: there the batch comes first",
-            "--to pytorch and --to onnx can say it",
-            "time-major",
-        )
     if masked and layer.starts_from_state and len(around.call.inputs) > 1:
         raise refusal(
             layer,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from converter.description import Flatten, Permute, RepeatVector, Reshape
-from converter.targets.keras.emit import Around, Part, data_format, emit
+from converter.description import Flatten, Permute, RepeatVector, Reshape, Transpose
+from converter.targets.keras.emit import Around, Dialect, Part, data_format, emit, refusal
 
 
 @emit.register(Flatten)
@@ -19,6 +19,19 @@ def _(layer: Reshape, _around: Around) -> Part:
 @emit.register(Permute)
 def _(layer: Permute, _around: Around) -> Part:
     return Part(kind="Permute", config={"dims": list(layer.dims)})
+
+
+@emit.register(Transpose)
+def _(layer: Transpose, around: Around) -> Part:
+    """An operation, since no layer moves the batch."""
+    if around.dialect is Dialect.LEGACY:
+        raise refusal(
+            layer,
+            f"axes {layer.axes}: no layer of Keras moves the batch, and .h5 holds layers alone",
+            "--to keras writes a file for Keras 3 alone",
+            "legacy-operation",
+        )
+    return Part(kind="Transpose", config={"axes": list(layer.axes)}, operation=True)
 
 
 @emit.register(RepeatVector)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from converter.description import Call, Layer, Model, Value
-from converter.errors import UnsupportedError
+from converter.description import Model, Value
 from converter.targets.keras import (  # noqa: F401  each family registers its handlers
     conv_recurrent,
     convolution,
@@ -20,10 +19,10 @@ from converter.targets.keras import (  # noqa: F401  each family registers its h
     recurrent,
     shaping,
 )
-from converter.targets.keras.emit import Around, Dialect, Part, Variable, emit, serialized
-from converter.targets.keras.masks import HELPERS, check_masks
+from converter.targets.keras.emit import Dialect, Part, Variable, serialized
+from converter.targets.keras.graph import LISTS, Graph, Item, Result, Use
+from converter.targets.keras.lowering import lowered
 from converter.targets.keras.names import keras_names, snake_case
-from converter.targets.keras.order import Node, layer_order
 from converter.targets.placement import Placement
 
 
@@ -75,87 +74,48 @@ def write_model(model: Model, dialect: Dialect = Dialect.KERAS_3) -> Written:
     Raises:
         UnsupportedError: Keras cannot say one, or would mean something else by it.
     """
-    model = model.until(*model.outputs)
-    check_masks(model)
-    return _Writing(model, dialect).written()
+    graph = Graph(lowered(model.until(*model.outputs)), dialect)
+    written = _Writing(graph).written()
+    return replace(written, model=model)
 
 
 class _Writing:
-    def __init__(self, model: Model, dialect: Dialect) -> None:
-        self.model = model
-        self.dialect = dialect
-        layers = [call.layer for call in model.calls if not isinstance(call.layer, HELPERS)]
-        self.layers = {layer.name: layer for layer in layers}
-        self.names = keras_names([*(value.name for value in model.inputs), *self.layers])
-        self.parts: dict[str, Part] = {}
-        self.where: dict[str, tuple[Node, int]] = {}
-        self.calls: dict[Node, Call] = {}
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.legacy = graph.dialect is Dialect.LEGACY
+        self.names = keras_names(graph.named())
         self.owners: dict[str, str] = {}
-        for value in model.inputs:
-            self.where[value.name] = ((value.name, 0), 0)
-        times: Counter[str] = Counter()
-        for call in model.calls:
-            if not isinstance(call.layer, HELPERS):
-                name = call.layer.name
-                self._add(call, (name, times[name]))
-                times[name] += 1
-
-    def _add(self, call: Call, node: Node) -> None:
-        layer = call.layer
-        if layer.name not in self.parts:
-            self.parts[layer.name] = emit[layer](layer, Around(self.dialect, call))
-        self.calls[node] = call
-        for k, value in enumerate(call.outputs):
-            if value.dtype != "bool":  # a mask is no tensor of its own
-                self.where[value.name] = (node, k)
 
     def written(self) -> Written:
-        parents: dict[Node, list[Node]] = {(value.name, 0): [] for value in self.model.inputs}
-        for node, call in self.calls.items():
-            parents[node] = [self._where(value, call.layer)[0] for value in call.inputs]
-        outputs = [self._where(value)[0] for value in self.model.outputs]
-        inputs = [value.name for value in self.model.inputs]
-        order = layer_order(inputs, outputs, parents)
-        placements, groups = self._placements(order)
+        placements, groups = self._placements()
+        own = {name for name, item in self.graph.items.items() if item.layer is None}
         return Written(
-            model=self.model,
-            dialect=self.dialect,
-            config=self._config(order),
-            names=self.names,
+            model=self.graph.model,
+            dialect=self.graph.dialect,
+            config=self._config(),
+            names={name: new for name, new in self.names.items() if name not in own},
             placements=placements,
             groups=groups,
             owners=self.owners,
             rewritten=dict(self._rewritten(placements)),
         )
 
-    def _where(self, value: Value, user: Layer | None = None) -> tuple[Node, int]:
-        """The call that gives a value, and which of its results it is."""
-        found = self.where.get(value.name)
-        if found is None:
-            what = f"layer '{user.name}'" if user else f"output '{value.name}'"
-            raise UnsupportedError(
-                f"{what} takes a mask as a tensor, which Keras has not",
-                context=f"value '{value.name}'",
-                hint="--to pytorch and --to onnx can say it",
-                code="mask",
-            )
-        return found
-
-    def _config(self, order: list[str]) -> dict[str, Any]:
-        inputs = {value.name: value for value in self.model.inputs}
+    def _config(self) -> dict[str, Any]:
+        model, items = self.graph.model, self.graph.items
+        inputs = {value.name: value for value in model.inputs}
         layers = [
-            self._input(inputs[name]) if name in inputs else self._layer(name) for name in order
+            self._layer(name, items[name]) if name in items else self._input(inputs[name])
+            for name in self.graph.order
         ]
-        ends = {
-            "input_layers": [[self.names[value.name], 0, 0] for value in self.model.inputs],
-            "output_layers": [self._history(value) for value in self.model.outputs],
+        ends: dict[str, list[Any]] = {
+            "input_layers": [[self.names[name], 0, 0] for name in inputs],
+            "output_layers": [self._history(one) for one in self.graph.outputs],
         }
-        legacy = self.dialect is Dialect.LEGACY
-        if not legacy:  # a single tensor, not a list of one
+        if not self.legacy:  # a single tensor, not a list of one
             ends = {key: all_[0] if len(all_) == 1 else all_ for key, all_ in ends.items()}
-        name = self.model.name.replace("/", "_") or "model"
+        name = model.name.replace("/", "_") or "model"
         config = {"name": name, "trainable": True, "layers": layers, **ends}
-        if legacy:
+        if self.legacy:
             return {"class_name": "Functional", "config": config}
         return {
             "module": "keras.src.models.functional",
@@ -166,10 +126,9 @@ class _Writing:
 
     def _input(self, value: Value) -> dict[str, Any]:
         name = self.names[value.name]
-        legacy = self.dialect is Dialect.LEGACY
-        shape = "batch_input_shape" if legacy else "batch_shape"
+        shape = "batch_input_shape" if self.legacy else "batch_shape"
         config = {shape: list(value.shape), "dtype": value.dtype, "sparse": False, "name": name}
-        if legacy:
+        if self.legacy:
             item: dict[str, Any] = {
                 "class_name": "InputLayer",
                 "config": config | {"ragged": False},
@@ -183,57 +142,48 @@ class _Writing:
             }
         return {**item, "name": name, "inbound_nodes": []}
 
-    def _layer(self, name: str) -> dict[str, Any]:
-        layer, part, new = self.layers[name], self.parts[name], self.names[name]
-        nodes: list[Any] = []
-        while (node := (name, len(nodes))) in self.calls:
-            nodes.append(self._node(self.calls[node]))
-        item = serialized(part, new, layer.trainable, self.dialect)
-        return {**item, "name": new, "inbound_nodes": nodes}
+    def _layer(self, name: str, item: Item) -> dict[str, Any]:
+        new = self.names[name]
+        config = serialized(item.part, new, item.trainable, self.graph.dialect)
+        nodes = [self._node(item.part, use) for use in item.uses]
+        return {**config, "name": new, "inbound_nodes": nodes}
 
-    def _node(self, call: Call) -> Any:
+    def _node(self, part: Part, use: Use) -> Any:
         """One call of a layer."""
-        several = emits_list(self.parts[call.layer.name])
-        first = call.inputs if several else call.inputs[:1]
-        states = () if several else call.inputs[1:]
-        if self.dialect is Dialect.LEGACY:
-            if states:
-                raise UnsupportedError(
-                    f"layer '{call.layer.name}' is given its states, which .h5 cannot say",
-                    context="Keras 3 does not read initial_state from a legacy .h5",
-                    hint="--to keras writes a file that can",
-                    code="legacy-initial-state",
-                )
-            return [[*self._history(value), {}] for value in first]
-        tensors = [self._tensor(value) for value in first]
+        if self.legacy:
+            return [[*self._history(one), {}] for one in use.tensors]
+        tensors = [self._tensor(one) for one in use.tensors]
         arguments: dict[str, Any] = {}
-        if states:
-            arguments["initial_state"] = [self._tensor(value) for value in states]
-        return {"args": [tensors if several else tensors[0]], "kwargs": arguments}
+        if use.states:
+            arguments["initial_state"] = [self._tensor(one) for one in use.states]
+        if use.mask is not None:
+            arguments["mask"] = self._tensor(use.mask)
+        given: list[Any] = [tensors] if part.kind in LISTS else tensors
+        return {"args": [*given, *use.constants], "kwargs": arguments}
 
-    def _history(self, value: Value) -> list[Any]:
-        (name, time), k = self._where(value)
-        return [self.names[name], time, k]
+    def _history(self, result: Result) -> list[Any]:
+        name, time = result.node
+        return [self.names[name], time, result.number]
 
-    def _tensor(self, value: Value) -> dict[str, Any]:
+    def _tensor(self, result: Result) -> dict[str, Any]:
         return {
             "class_name": "__keras_tensor__",
             "config": {
-                "shape": list(value.shape),
-                "dtype": value.dtype,
-                "keras_history": self._history(value),
+                "shape": list(result.value.shape),
+                "dtype": result.value.dtype,
+                "keras_history": self._history(result),
             },
         }
 
-    def _placements(self, order: list[str]) -> tuple[tuple[Placement, ...], tuple[Group, ...]]:
+    def _placements(self) -> tuple[tuple[Placement, ...], tuple[Group, ...]]:
         counts: Counter[str] = Counter()
         placements: list[Placement] = []
         groups: list[Group] = []
-        for name in order:
-            if name not in self.parts:
+        for name in self.graph.order:
+            if name not in self.graph.items:
                 continue
-            part = self.parts[name]
-            if self.dialect is Dialect.LEGACY:
+            part = self.graph.items[name].part
+            if self.legacy:
                 found = list(_legacy_paths(part, self.names[name]))
                 groups.append(Group(self.names[name], tuple(path for path, _ in found)))
                 paths = [(f"{self.names[name]}/{path}", variable) for path, variable in found]
@@ -255,8 +205,8 @@ class _Writing:
     def _rewritten(self, placements: tuple[Placement, ...]) -> Iterator[tuple[str, list[str]]]:
         """What a reader of the file would wonder about."""
         sums = {self.owners[one.names[0]]: one.lossy for one in placements if one.lossy}
-        for name, part in self.parts.items():
-            notes = list(dict.fromkeys(pipelines(part.config)))
+        for name, item in self.graph.items.items():
+            notes = list(dict.fromkeys(pipelines(item.part.config)))
             if name in sums:
                 notes.append(f"bias: {sums[name]}")
             if notes:
@@ -275,20 +225,6 @@ def pipelines(config: dict[str, Any]) -> Iterator[str]:
             yield f"{key}: {formula} as a Pipeline of Rescaling and ReLU(max_value=1)"
         else:
             yield from pipelines(inner)
-
-
-def emits_list(part: Part) -> bool:
-    """Whether Keras calls the layer with a list of tensors."""
-    return part.kind in {
-        "Add",
-        "Average",
-        "Concatenate",
-        "Dot",
-        "Maximum",
-        "Minimum",
-        "Multiply",
-        "Subtract",
-    }
 
 
 def _legacy_paths(part: Part, name: str) -> Iterator[tuple[str, Variable]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from converter.description import Flatten, Permute, RepeatVector, Reshape
+from converter.description import Flatten, Permute, RepeatVector, Reshape, Transpose
 from converter.targets.torch.emit import emit
 from converter.targets.torch.source import Source
 
@@ -45,6 +45,14 @@ def _(layer: Permute, source: Source) -> None:
     else:
         axes = ", ".join(map(str, (0, *layer.dims)))
         source.hold(source.outputs[0], f"{x.atom}.permute({axes})", x)
+
+
+@emit.register(Transpose)
+def _(layer: Transpose, source: Source) -> None:
+    """All axes in another order."""
+    x = source.take(source.inputs[0])
+    axes = ", ".join(map(str, layer.axes))
+    source.hold(source.outputs[0], f"{x.atom}.permute({axes})", x)
 
 
 @emit.register(RepeatVector)

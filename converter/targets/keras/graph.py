@@ -1,0 +1,196 @@
+"""The layers of a Keras model, and how they are called: what its config lists."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from converter.description import Call, Layer, Model, Value
+from converter.errors import UnsupportedError
+from converter.targets.keras.emit import Around, Dialect, Part, emit
+from converter.targets.keras.masks import Mask, mask_refusal, masks_of
+from converter.targets.keras.order import Node, layer_order
+
+LISTS = frozenset(
+    {"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}
+)
+"""Layers that Keras calls with a list of tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a call gives.
+
+    Attributes:
+        node: The call.
+        number: Of the result among those of the call.
+    """
+
+    node: Node
+    number: int
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One call of a layer, as a config holds it.
+
+    Attributes:
+        constants: Of an operation, behind its tensors.
+    """
+
+    tensors: tuple[Result, ...]
+    constants: tuple[float, ...] = ()
+    states: tuple[Result, ...] = ()
+    mask: Result | None = None
+
+    @property
+    def parents(self) -> list[Node]:
+        """The calls whose results it takes, in the order in which Keras finds them."""
+        masks = () if self.mask is None else (self.mask,)
+        return [one.node for one in (*self.tensors, *self.states, *masks)]
+
+
+@dataclass(slots=True)
+class Item:
+    """A layer of the config, or an operation.
+
+    Attributes:
+        layer: Of the model; None for an operation that the model has not.
+    """
+
+    part: Part
+    layer: Layer | None
+    uses: list[Use] = field(default_factory=list)
+
+    @property
+    def trainable(self) -> bool:
+        """Not frozen."""
+        return self.layer is None or self.layer.trainable
+
+
+class Graph:
+    """A model in the layers of Keras.
+
+    Attributes:
+        items: By a name of their own: the layer's.
+        order: The names of items and inputs, as Keras lists them.
+        outputs: Of the model.
+    """
+
+    def __init__(self, model: Model, dialect: Dialect) -> None:
+        self.model = model
+        self.dialect = dialect
+        self.items: dict[str, Item] = {}
+        self._masks = masks_of(model)
+        self._made: dict[Mask, Result] = {}
+        self._where = {
+            value.name: Result((value.name, 0), 0, value)
+            for value in model.inputs
+            if value.name not in self._masks.made
+        }
+        self._times: Counter[str] = Counter()
+        for call in model.calls:
+            if not self._masks.makes_mask(call):
+                self._call(call)
+        self.outputs = [self._result(value) for value in model.outputs]
+        self.order = self._order()
+
+    def _order(self) -> list[str]:
+        inputs = [value.name for value in self.model.inputs]
+        parents: dict[Node, list[Node]] = {(name, 0): [] for name in inputs}
+        for name, item in self.items.items():
+            parents |= {(name, k): use.parents for k, use in enumerate(item.uses)}
+        return layer_order(inputs, [one.node for one in self.outputs], parents)
+
+    def _call(self, call: Call) -> None:
+        layer = call.layer
+        item = self.items.get(layer.name)
+        if item is None:
+            part = emit[layer](layer, Around(self.dialect, call))
+            item = self.items[layer.name] = Item(part, layer)
+        given = tuple(self._result(value, layer) for value in call.inputs)
+        several = item.part.kind in LISTS
+        mask = None
+        if call.outputs[0].name in self._masks.stated:
+            mask = self._tensor_of(self._masks.stated[call.outputs[0].name], layer)
+        use = Use(
+            tensors=given if several else given[:1],
+            states=() if several else given[1:],
+            mask=mask,
+        )
+        if self.dialect is Dialect.LEGACY and (use.states or mask):
+            raise UnsupportedError(
+                f"layer '{layer.name}' is given states or a mask, which .h5 cannot say",
+                context="Keras 3 does not read initial_state and mask from a legacy .h5",
+                hint="--to keras writes a file that can",
+                code="legacy-arguments",
+            )
+        node = layer.name, len(item.uses)
+        item.uses.append(use)
+        for k, value in enumerate(call.outputs):
+            if value.name not in self._masks.made:
+                self._where[value.name] = Result(node, k, value)
+
+    def _result(self, value: Value, user: Layer | None = None) -> Result:
+        """The call that gives a value."""
+        found = self._where.get(value.name)
+        if found is None:
+            what = f"layer '{user.name}'" if user else f"output '{value.name}'"
+            raise UnsupportedError(
+                f"{what} takes a mask as a tensor, which no layer of Keras gives",
+                context=f"value '{value.name}'",
+                hint="--to pytorch and --to onnx can say it",
+                code="mask",
+            )
+        return found
+
+    def _tensor_of(self, mask: Mask, user: Layer) -> Result:
+        """A mask as a tensor: the operations that make it, as Keras 3 writes them down itself.
+
+        Raises:
+            UnsupportedError: It is made in another way.
+        """
+        if mask in self._made:
+            return self._made[mask]
+        match mask:
+            case ("unequal", str(name), float(number)):
+                x = self._where[name]
+                value = Value(f"{name}:unequal", x.value.shape, "bool")
+                result = self._operation("NotEqual", {}, (x,), value, (number,))
+            case ("any", tuple(inner)):
+                x = self._tensor_of(inner, user)
+                value = Value(f"{x.value.name}:any", x.value.shape[:-1], "bool")
+                config = {"axis": -1, "keepdims": False}
+                result = self._operation("Any", config, (x,), value)
+            case ("or" | "and" as word, tuple(one), tuple(other)):
+                both = self._tensor_of(one, user), self._tensor_of(other, user)
+                value = Value(f"{both[0].value.name}:{word}", both[0].value.shape, "bool")
+                result = self._operation(f"Logical{word.title()}", {}, both, value)
+            case _:
+                raise mask_refusal(user, "a mask that Keras would have to be given, of many parts")
+        self._made[mask] = result
+        return result
+
+    def _operation(
+        self,
+        kind: str,
+        config: dict[str, Any],
+        tensors: tuple[Result, ...],
+        value: Value,
+        constants: tuple[float, ...] = (),
+    ) -> Result:
+        name = value.name
+        while name in self.items:
+            name += "'"
+        item = Item(Part(kind=kind, config=config, operation=True), None)
+        item.uses.append(Use(tensors=tensors, constants=constants))
+        self.items[name] = item
+        return Result((name, 0), 0, value)
+
+    def named(self) -> Iterator[str]:
+        """Every name that needs one in Keras: the inputs', then the items'."""
+        yield from (value.name for value in self.model.inputs)
+        yield from self.items
