@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from converter.activations import Activation
 from converter.description import BatchNormalization, Layer, Merge, Model, Weight
-from converter.gates import GATES, LAYOUTS, Array, Cell
+from converter.gates import GATES, LAYOUTS, Array, Cell, bias_form
 from converter.ledger import entries, sha256, wrong_arrays
 from converter.targets.torch import Placement, write_source
 from tests.models_by_hand import Maker, chain
@@ -331,6 +332,36 @@ def test_two_biases_of_the_source_stay_two() -> None:
         "lstm.bias_hh_l0": np.zeros_like(held["lstm.bias_hh_l0"]),
     }
     assert wrong(layer, summed) == ["lstm/forward/bias"]
+
+
+# A map that cannot be undone
+
+
+def summed() -> tuple[Placement, Tensors]:
+    """The two biases of an LSTM of PyTorch's, where Keras has one."""
+    bias = Maker().weight("bias", 2, 4, 3)
+    form = bias_form(Cell.LSTM, "keras")
+    placement = Placement(("lstm/bias",), bias, form, lossy="two biases added")
+    return placement, dict(placement.tensors())
+
+
+def test_what_was_written_is_enough_where_a_map_cannot_be_undone() -> None:
+    placement, held = summed()
+    assert list(wrong_arrays([placement], held)) == []
+    assert list(wrong_arrays([replace(placement, lossy="")], held)) == ["bias"]
+
+
+@pytest.mark.parametrize("bit", [0, 22, 31])
+def test_any_flipped_bit_is_seen_where_a_map_cannot_be_undone(bit: int) -> None:
+    placement, held = summed()
+    changed = {"lstm/bias": flipped(held["lstm/bias"], 5, bit)}
+    assert list(wrong_arrays([placement], changed)) == ["bias"]
+    assert list(wrong_arrays([placement], {})) == ["bias"]
+
+
+def test_an_entry_says_why_a_map_cannot_be_undone() -> None:
+    (entry,) = entries([summed()[0]])
+    assert entry.how == "as it is -> gates ifco (two biases added)"
 
 
 # The entries
