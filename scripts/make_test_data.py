@@ -6,6 +6,11 @@ Run from the root, each time under the interpreter that has that Keras:
     python -m scripts.make_test_data --keras keras215    TensorFlow 2.15, Keras 2.15
     python -m scripts.make_test_data --keras tfkeras     tf_keras
     python -m scripts.make_test_data --keras bad         Keras 3, after the others
+    python -m scripts.make_test_data --keras savedmodel  TensorFlow 2.15, Keras 2.15
+    python -m scripts.make_test_data --keras tfjs        the same, and tensorflowjs 4.17
+    python -m scripts.make_test_data --keras shards      tf_keras, and TensorFlow 2.16 or newer
+    python -m scripts.make_test_data --keras export      Keras 3
+    python -m scripts.make_test_data --keras cudnn       TensorFlow 2.15, Keras 2.15
 
 The same versions give the same weights, inputs and answers each time; the files differ in the
 date that Keras writes into them. tests/data/README.md says what is there.
@@ -19,10 +24,30 @@ import sys
 import warnings
 
 from scripts import test_data
-from scripts.test_data import bad, writing
+from scripts.test_data import bad, cudnn, savedmodel, writing
 
-MODULES = {"keras3": "keras", "keras215": "keras", "tfkeras": "tf_keras", "bad": "keras"}
-VERSIONS = {"keras3": "3.", "keras215": "2.15.", "tfkeras": "2.", "bad": "3."}
+MODULES = {
+    "keras3": "keras",
+    "keras215": "keras",
+    "tfkeras": "tf_keras",
+    "bad": "keras",
+    "savedmodel": "keras",
+    "tfjs": "keras",
+    "shards": "tf_keras",
+    "export": "keras",
+    "cudnn": "keras",
+}
+VERSIONS = {
+    "keras3": "3.",
+    "keras215": "2.15.",
+    "tfkeras": "2.",
+    "bad": "3.",
+    "savedmodel": "2.15.",
+    "tfjs": "2.15.",
+    "shards": "2.",
+    "export": "3.",
+    "cudnn": "2.15.",
+}
 
 
 def main() -> int:
@@ -49,6 +74,10 @@ def main() -> int:
     written_by = f"{MODULES[arguments.keras]} {keras.__version__}"
     if arguments.keras == "bad":
         bad.write_all(keras, written_by, arguments.only)
+    elif any(tree.who == arguments.keras for tree in savedmodel.TREES):
+        savedmodel.write_all(keras, arguments.keras, written_by, arguments.only)
+    elif arguments.keras == "cudnn":
+        cudnn.write_all(keras, written_by, arguments.only)
     else:
         print(f"{len(test_data.ARCHITECTURES)} architectures are known")
         writing.write_all(keras, arguments.keras, written_by, arguments.only)

@@ -26,7 +26,9 @@ def read() -> Manifest:
 def write(manifest: Manifest) -> None:
     """Writes it sorted, a line a row, without the files that are no longer there."""
     there = {path: row for path, row in manifest["files"].items() if (DATA / path).exists()}
-    names = {stem(path) for path in [*there, *manifest["refused"]]}
+    names = {
+        part.split(".")[0] for path in [*there, *manifest["refused"]] for part in path.split("/")
+    }
     about = {name: text for name, text in manifest["about"].items() if name in names}
     parts = {"about": about, "files": there, "refused": manifest["refused"]}
     MANIFEST.write_text(

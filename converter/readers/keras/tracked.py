@@ -177,8 +177,8 @@ def _places(objects: Objects, model: ModelPart, at: int) -> Iterator[tuple[Layer
     """The object of each layer."""
     present = objects.layers(at)
     layers = model.layers
-    if model.sequential and len(present) < len(layers) and layers[0].kind == "InputLayer":
-        layers = layers[1:]
+    if model.sequential and layers[0].kind == "InputLayer":
+        layers = layers[1:]  # it is not in the `layers` of a Sequential
     if len(present) != len(layers):
         raise WeightError(
             f"the weights in {objects.path} are not those of {model.where}",
