@@ -74,7 +74,7 @@ def write(
     twin = build(keras, keras.layers.LSTM, keras.layers.GRU)
     twin.load_weights(files[2])
     answers = folder / f"{name}.npz"
-    np.savez_compressed(answers, **answered(twin, name))
+    np.savez_compressed(answers, **answered(twin, name))  # type: ignore[arg-type]  # numpy types its keywords as bool
     for path in (*files, answers):
         rows["files"][manifest.key(path)] = manifest.row(path, written_by)
         rows["about"][manifest.stem(path.name)] = (build.__doc__ or "").splitlines()[0]
