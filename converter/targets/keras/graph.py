@@ -19,6 +19,12 @@ LISTS = frozenset(
 """Layers that Keras calls with a list of tensors."""
 
 
+OPERATIONS = frozenset(
+    {"any", "broadcast_to", "concatenate", "expand_dims", "logical_or", "not_equal", "ones_like"}
+)
+"""The names of the operations with which Keras 3 makes masks; no layer may have them as well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a call gives.
@@ -114,25 +120,43 @@ class Graph:
         given = tuple(self._result(value, layer) for value in call.inputs)
         several = item.part.kind in LISTS
         mask = None
-        if call.outputs[0].name in self._masks.stated:
-            mask = self._tensor_of(self._masks.stated[call.outputs[0].name], layer)
+        stated = self._masks.stated.get(call.outputs[0].name)
+        if stated is not None and self.dialect is Dialect.KERAS_3:
+            mask = self._tensor_of(stated, layer)
         use = Use(
             tensors=given if several else given[:1],
             states=() if several else given[1:],
             mask=mask,
         )
-        if self.dialect is Dialect.LEGACY and (use.states or mask):
-            raise UnsupportedError(
-                f"layer '{layer.name}' is given states or a mask, which .h5 cannot say",
-                context="Keras 3 does not read initial_state and mask from a legacy .h5",
-                hint="--to keras writes a file that can",
-                code="legacy-arguments",
-            )
+        if self.dialect is Dialect.LEGACY:
+            self._check_legacy(call, bool(use.states))
         node = layer.name, len(item.uses)
         item.uses.append(use)
         for k, value in enumerate(call.outputs):
             if value.name not in self._masks.made:
                 self._where[value.name] = Result(node, k, value)
+
+    def _check_legacy(self, call: Call, given_states: bool) -> None:
+        """Refuse what Keras 3 does not read from a legacy `.h5`, or tf_keras does otherwise."""
+        output = call.outputs[0].name
+        stated = self._masks.stated.get(output)
+        found = ""
+        if given_states or output in self._masks.needed:
+            found = "Keras 3 does not read initial_state and mask from a legacy .h5"
+        elif any(call.masks) and (stated is None or stated[0] not in ("any", "unequal")):
+            found = "the mask of several tensors, which tf_keras and Keras 3 join otherwise"
+        if found:
+            raise UnsupportedError(
+                f"layer '{call.layer.name}' is given states or a mask, which .h5 cannot say",
+                context=found,
+                hint="--to keras writes a file that can",
+                code="legacy-arguments",
+            )
+
+    @property
+    def reserved(self) -> frozenset[str]:
+        """Names that Keras gives to operations while it loads the model."""
+        return OPERATIONS if self._masks.implied else frozenset()
 
     def _result(self, value: Value, user: Layer | None = None) -> Result:
         """The call that gives a value."""
@@ -156,6 +180,8 @@ class Graph:
         if mask in self._made:
             return self._made[mask]
         match mask:
+            case ("tensor", str(name)):
+                result = self._where[name]
             case ("unequal", str(name), float(number)):
                 x = self._where[name]
                 value = Value(f"{name}:unequal", x.value.shape, "bool")

@@ -1,9 +1,9 @@
 """The masks that tensors carry in Keras 3, which passes them on by itself.
 
 A description says which call uses which mask. Keras works it out again when it runs the model, so
-it is worked out here too: the rules are those of keras/src/layers in 3.15. Where Keras would give a
-recurrent layer another mask than the model means, the file states the mask; where a file cannot,
-the layer is refused.
+it is worked out here too: the rules are those of keras/src/layers in 3.15. A recurrent layer's mask
+is stated in the file, as Keras 3 itself does, which also holds where Keras would give the layer
+another one. Where a file cannot state it and Keras would use another, the layer is refused.
 """
 
 from __future__ import annotations
@@ -67,12 +67,16 @@ class Masks:
     Attributes:
         made: How each mask of the model is made, by its name. These values are no tensors of Keras.
         carried: What Keras passes on with each tensor, by its name.
-        stated: The calls for which the file must state the mask, by their first output.
+        stated: The masks that the file can state, by the first output of the call that uses them.
+        needed: Those of them without which Keras would use another.
+        implied: Kinds of masks that Keras makes by itself, with operations that it names itself.
     """
 
     made: dict[str, Mask] = field(default_factory=dict)
     carried: dict[str, Mask] = field(default_factory=dict)
     stated: dict[str, Mask] = field(default_factory=dict)
+    needed: set[str] = field(default_factory=set)
+    implied: set[object] = field(default_factory=set)
 
     def makes_mask(self, call: Call) -> bool:
         """Whether a call makes a mask of masks, which is not a layer in Keras."""
@@ -122,7 +126,10 @@ class Masks:
     def _check(self, call: Call, given: Sequence[Mask]) -> None:
         """State the mask of a call where Keras would take another one, or refuse."""
         layer = call.layer
-        means = [None if one is None else self.made.get(one.name) for one in call.masks]
+        means = [
+            None if one is None else self.made.get(one.name, ("tensor", one.name))
+            for one in call.masks
+        ]
         means += [None] * (len(call.inputs) - len(means))
         keras: list[Mask] = [None] * len(call.inputs)
         if isinstance(layer, Combine) and layer.combination in SKIP:
@@ -133,10 +140,14 @@ class Masks:
             ]
         elif uses_mask(layer) and len(call.inputs) == 1:
             keras[0] = given[0]
-        if means == keras:
+        output = call.outputs[0].name
+        if isinstance(layer, Recurrent) and means[0] is not None and can_state(means[0]):
+            self.stated[output] = means[0]
+            if means != keras:
+                self.needed.add(output)
             return
-        if isinstance(layer, Recurrent) and means[0] is not None:
-            self.stated[call.outputs[0].name] = means[0]
+        if means == keras:
+            self.implied.update(mask[0] for mask in means if mask is not None)
             return
         there, here = ("a mask" if any(masks) else "no mask" for masks in (means, keras))
         found = f"{there} in the model, {here} in Keras"
@@ -155,6 +166,18 @@ def masks_of(model: Model) -> Masks:
     for call in model.calls:
         masks._follow(call)
     return masks
+
+
+def can_state(mask: Mask) -> bool:
+    """Whether operations can make a mask in a file."""
+    match mask:
+        case ("tensor", _) | ("unequal", _, _):
+            return True
+        case ("any", tuple(inner)):
+            return can_state(inner)
+        case ("or" | "and", tuple(one), tuple(other)):
+            return can_state(one) and can_state(other)
+    return False
 
 
 def mask_refusal(layer: Layer, found: str) -> UnsupportedError:
@@ -199,7 +222,11 @@ def _passed(call: Call, given: Sequence[Mask]) -> Mask:
                     for mask, value in zip(given, call.inputs, strict=True)
                 ]
                 return "along", layer.axis % rank, *whole
-            return _several("or", known) if len(known) == len(given) else ("every", "")
+            return (
+                _several("or", known)
+                if len(known) == len(given)
+                else ("every", call.inputs[0].name)
+            )
         case _ if isinstance(layer, PASS):
             return given[0]
     return None

@@ -7,7 +7,15 @@ from typing import Any
 from converter.description import Direction, Layer, Merge, Recurrent, Weight
 from converter.gates import LAYOUTS, Cell, Form, bias_form, kernel_form
 from converter.targets.keras.activation import activation_config
-from converter.targets.keras.emit import Around, Part, Variable, emit, refusal, serialized
+from converter.targets.keras.emit import (
+    Around,
+    Dialect,
+    Part,
+    Variable,
+    emit,
+    refusal,
+    serialized,
+)
 
 KINDS = {
     Cell.LSTM: "LSTM",
@@ -39,6 +47,14 @@ def two_directions(
         serialized(part, part.kind.lower(), layer.trainable, around.dialect)
         for part in (forward, backward)
     ]
+    counts = [len(list(part.placed())) for part in (forward, backward)]
+    if around.dialect is Dialect.LEGACY and counts[0] != counts[1]:
+        raise refusal(
+            layer,
+            f"a Bidirectional of {counts[0]} and {counts[1]} arrays, which tf_keras halves",
+            "--to keras writes a file for Keras 3 alone",
+            "legacy-bidirectional",
+        )
     word = None if merge is Merge.SEPARATE else (merge or Merge.CONCAT).value
     config: dict[str, Any] = {"layer": own[0], "merge_mode": word}
     # Without one, bidirectional.py makes a copy of the first that goes backwards.

@@ -83,7 +83,7 @@ class _Writing:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.legacy = graph.dialect is Dialect.LEGACY
-        self.names = keras_names(graph.named())
+        self.names = keras_names(graph.named(), graph.reserved, plain=self.legacy)
         self.owners: dict[str, str] = {}
 
     def written(self) -> Written:
