@@ -15,8 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from converter.description import Model
 from converter.gates import Array
 from converter.readers.crc32c import crc32c, masked
+from converter.readers.file import File
+from converter.readers.keras import checkpoint as reader
+from converter.readers.keras.architecture import read_model
+from converter.readers.keras.era import Writer
 from tests.readers.files import BIAS, DENSE, DENSE_BIAS, KERNEL, RECURRENT, SMALL, Config
 
 KINDS = {"float32": 1, "float64": 2, "int32": 3, "float16": 19}
@@ -265,3 +270,10 @@ def layers_model(
 def recorded(path: Path) -> dict[str, np.ndarray]:
     """What is recorded beside a model of the test data."""
     return dict(np.load(path.with_name(f"{path.name}.npz")))
+
+
+def of(index: Path, config: Config = SMALL) -> Model:
+    """The model of a config with the weights of a checkpoint."""
+    document = {key: config[key] for key in ("class_name", "config")}
+    writer = Writer.of(config.get("keras_version", "2.15.0"), "model.json")
+    return reader.read(File.at(index), read_model(document, "model.json"), writer)

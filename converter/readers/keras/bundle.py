@@ -23,8 +23,9 @@ from converter.readers import table
 from converter.readers.beside import beside, is_beside
 from converter.readers.crc32c import crc32c, masked
 from converter.readers.file import File, Part
+from converter.readers.keras.slices import Slice, check_cover, key_of, put, shape_of, slices
 from converter.readers.strict import MAX_BYTES, named, too_large
-from converter.readers.wire import Message, fields, message, messages, number, varint
+from converter.readers.wire import Message, WireError, message, messages, number, varint
 
 INDEX = ".index"
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -51,7 +52,11 @@ DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where an array lies: tensor_bundle.proto, BundleEntryProto."""
+    """Where an array lies: tensor_bundle.proto, BundleEntryProto.
+
+    Attributes:
+        slices: Where each part of it lies in the array, if it has entries for its parts.
+    """
 
     key: str
     kind: int
@@ -60,6 +65,7 @@ class Entry:
     offset: int
     size: int
     checksum: int
+    slices: tuple[Slice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,10 @@ class Bundle:
             count = number(header, 1)
             if not 1 <= count <= MAX_SHARDS:
                 _refuse(index, f"{count} shards")
-            entries = {key.decode(): _entry(key.decode(), value) for key, value in found.items()}
+            entries = {}
+            for raw, value in found.items():
+                key = raw.decode("utf-8", "surrogateescape")
+                entries[key] = _entry(key, memoryview(value))
             order: Literal["<", ">"] = ">" if number(header, 2) else "<"
         except ValueError as error:
             raise _damaged(index, str(error)) from error
@@ -124,9 +133,40 @@ class Bundle:
         """An array to be read when it is wanted; then its checksum is compared."""
         entry = self.entries[key]
         dtype = self.dtype(key)
+        if not entry.slices:
+            self._check_size(entry)
+            return Stored(name, entry.shape, dtype, partial(self._read, entry))
+        parts: list[tuple[Slice, Entry]] = []
+        try:
+            check_cover(list(entry.slices), entry.shape)
+            for part in entry.slices:
+                found = self.entries.get(key_of(key, part))
+                if found is None or found.slices or found.kind != entry.kind:
+                    _refuse(self.index, f"{named(key)} lacks a slice")
+                if found.shape != shape_of(part, entry.shape):
+                    _refuse(self.index, f"a slice of {named(key)} of shape {found.shape}")
+                self._check_size(found)
+                parts.append((part, found))
+        except WireError as error:
+            raise _damaged(self.index, str(error)) from error
+        whole = partial(self._read_slices, entry.shape, dtype, tuple(parts))
+        return Stored(name, entry.shape, dtype, whole)
+
+    def _check_size(self, entry: Entry) -> None:
         if prod(entry.shape) * np.dtype(DTYPES[entry.kind]).itemsize != entry.size:
-            _refuse(self.index, f"{entry.size} bytes for {named(key)} of shape {entry.shape}")
-        return Stored(name, entry.shape, dtype, partial(self._read, entry))
+            key = named(entry.key)
+            _refuse(self.index, f"{entry.size} bytes for {key} of shape {entry.shape}")
+
+    def _read_slices(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        parts: tuple[tuple[Slice, Entry], ...],
+    ) -> Array:
+        array: Array = np.empty(shape, dtype)
+        for part, entry in parts:
+            put(array, part, self._read(entry))
+        return array
 
     def _read(self, entry: Entry) -> Array:
         shard = self.shards[entry.shard]
@@ -166,22 +206,19 @@ class Bundle:
         return content
 
 
-def _entry(key: str, value: bytes) -> Entry:
-    data = memoryview(value)
-    if any(which == 7 for which, _ in fields(data)):
-        raise UnsupportedError(
-            f"{named(key)} of a checkpoint is stored in slices, which is not read",
-            context="a partitioned variable",
-            hint="save the model again from a program that does not partition variables",
-            code="sliced-variable",
-        )
-    shape = tuple(_sizes(message(data, 2)))
+def _entry(key: str, data: Message) -> Entry:
     entry = Entry(
-        key, number(data, 1), shape, number(data, 3), number(data, 4), number(data, 5),
-        number(data, 6),
-    )  # fmt: skip
-    if min(entry.shard, entry.offset, entry.size, *shape) < 0 or len(shape) > MAX_RANK:
-        raise ValueError(f"{named(key)} has a negative size, or too many axes")
+        key=key,
+        kind=number(data, 1),
+        shape=tuple(_sizes(message(data, 2))),
+        shard=number(data, 3),
+        offset=number(data, 4),
+        size=number(data, 5),
+        checksum=number(data, 6),
+        slices=tuple(slices(data)),
+    )
+    if min(entry.shard, entry.offset, entry.size, *entry.shape) < 0 or len(entry.shape) > MAX_RANK:
+        raise WireError(f"{named(key)} has a negative size, or too many axes")
     return entry
 
 
@@ -218,6 +255,8 @@ def _check_places(index: File, shards: tuple[File, ...], entries: dict[str, Entr
                 hint="copy or download the file again; the original may be whole",
                 code="cut-off",
             )
+        if entry.slices:
+            continue  # it has no bytes of its own
         if entry.size and entry.offset < ends[entry.shard]:
             _refuse(index, f"{named(entry.key)} overlaps what is before it in {shard.path}")
         ends[entry.shard] = max(ends[entry.shard], entry.offset + entry.size)

@@ -46,8 +46,30 @@ def read(file: File, era: Era | None, path: str | None = None) -> Model:
         era: What the caller knows better than the metadata.
         path: As it was given, where that was the folder.
     """
-    files = [(FILE, file)]
     path = file.path if path is None else path
+    document, version, files = config_of(file, path)
+    writer = Writer.of(version, path, era)
+    model = read_model(document, path)
+    bundle = Bundle.at(beside(file, INDEX))
+    files.append((INDEX, bundle.index))
+    files += [(f"variables/{Path(shard.path).name}", shard) for shard in bundle.shards]
+    whole = assembled(model, writer, partial(tracked.search, bundle, model), file, FORM)
+    source = replace(whole.source, path=path, sha256=sha256_of(files))
+    return replace(whole, source=source)
+
+
+def config_of(file: File, path: str) -> tuple[object, str, list[tuple[str, File]]]:
+    """The config of the model, the version of its writer, and the files that say so, by name.
+
+    Args:
+        file: Its saved_model.pb.
+        path: As it was given, for the errors.
+
+    Raises:
+        UnsupportedError: It has no layers.
+        FormatError: It is damaged.
+    """
+    files = [(FILE, file)]
     try:
         root, kind, parts = _root(_mapped(file))
     except ValueError as error:
@@ -69,14 +91,7 @@ def read(file: File, era: Era | None, path: str | None = None) -> Model:
             hint="the file may be damaged; save the model again",
             code="config",
         )
-    writer = Writer.of(metadata["keras_version"], path, era)
-    model = read_model(_config(metadata), path)
-    bundle = Bundle.at(beside(file, INDEX))
-    files.append((INDEX, bundle.index))
-    files += [(f"variables/{Path(shard.path).name}", shard) for shard in bundle.shards]
-    whole = assembled(model, writer, partial(tracked.search, bundle, model), file, FORM)
-    source = replace(whole.source, path=path, sha256=sha256_of(files))
-    return replace(whole, source=source)
+    return _config(metadata), metadata["keras_version"], files
 
 
 def _mapped(file: File) -> Message:

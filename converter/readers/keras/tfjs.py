@@ -20,6 +20,7 @@ from converter.readers.keras.assembly import assembled
 from converter.readers.keras.era import Writer
 from converter.readers.keras.hdf5 import Dataset
 from converter.readers.keras.legacy import Entry
+from converter.readers.keras.legacy import _as_saved as as_saved
 from converter.readers.keras.legacy import _matched as matched
 from converter.readers.keras.manifest import Tensor, tensors
 from converter.readers.keras.weights import Expected, Found, checked, missing, surplus
@@ -60,7 +61,7 @@ def read(file: File, era: Era | None, path: str | None = None) -> Model:
     weights, files = tensors(document.get("weightsManifest"), file)
 
     def search(wanted: list[Expected]) -> Found:
-        return _found(weights, wanted, path)
+        return _found(weights, as_saved(wanted, model), path)
 
     whole = assembled(model, writer, search, file, FORM)
     source = replace(
@@ -87,7 +88,7 @@ def _writer(topology: dict[str, Any], path: str, era: Era | None) -> Writer:
 
 
 def _found(weights: list[Tensor], wanted: list[Expected], path: str) -> Found:
-    """Each weight that is wanted; there must be no others.
+    """Each weight that is wanted, in the order of the config; there must be no others.
 
     A weight has the name that it had in Keras, which begins with its layer.
     """
