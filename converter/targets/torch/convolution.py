@@ -38,7 +38,7 @@ def _(layer: Convolution, source: Source) -> None:
     if layer.bias is not None:
         parameters["bias"] = (layer.bias, AS_IS)
     module = source.module(layer, f"nn.Conv{layer.rank}d({', '.join(given)})", parameters)
-    x = source.take_folded(source.inputs[0], channels_first=not layer.channels_first)
+    x = source.take(source.inputs[0], channels_first=not layer.channels_first)
     text = x.text
     if layer.padding is Padding.CAUSAL:
         before = layer.dilation[0] * (layer.size[0] - 1)

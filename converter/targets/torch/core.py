@@ -104,7 +104,7 @@ def _(layer: Dropout, source: Source) -> None:
             constructor = f"nn.Dropout({layer.rate!r})"
     module = source.module(layer, constructor)
     if spatial and not layer.channels_first:
-        x = source.take_folded(value, channels_first=True)
+        x = source.take(value, channels_first=True)
     elif layer.noise_shape or spatial:
         x = source.take(value)
     else:

@@ -45,10 +45,10 @@ def _(layer: BatchNormalization, source: Source) -> None:
         frozen=frozen,
     )
     if layer.axis == rank - 1 and rank > 2:
-        x = source.take_folded(value, channels_first=True)
+        x = source.take(value, channels_first=True)
         source.hold(source.outputs[0], f"{module}({x.text})", x)
     elif layer.axis == 1:
-        x = source.take_folded(value)
+        x = source.take(value)
         source.hold(source.outputs[0], f"{module}({x.text})", x)
     else:
         x = source.take(value)
@@ -94,7 +94,7 @@ def _(layer: LayerNormalization, source: Source) -> None:
         added=added,
         frozen=dict.fromkeys(added, "not in Keras"),
     )
-    x = source.take_folded(value)
+    x = source.take(value)
     rank = len(value.shape)
     last = tuple(range(rank - len(layer.axes), rank))
     if layer.axes == last:

@@ -11,7 +11,7 @@ from converter.targets.torch.source import Source
 @emit.register(Pooling)
 def _(layer: Pooling, source: Source) -> None:
     """nn.MaxPool and nn.AvgPool; padding "same" as Keras means it, which is not PyTorch's."""
-    x = source.take_folded(source.inputs[0], channels_first=not layer.channels_first)
+    x = source.take(source.inputs[0], channels_first=not layer.channels_first)
     text = x.text
     given = [sizes_text(layer.size)]
     if layer.strides != layer.size:
@@ -34,7 +34,7 @@ def _(layer: Pooling, source: Source) -> None:
 @emit.register(GlobalPooling)
 def _(layer: GlobalPooling, source: Source) -> None:
     """A mean or a maximum over axes."""
-    x = source.take_folded(source.inputs[0], channels_first=False if layer.channels_first else None)
+    x = source.take(source.inputs[0], channels_first=False if layer.channels_first else None)
     first = 2 if layer.channels_first or x.channels_first else 1
     axes = tuple(range(first, first + layer.rank))
     text = str(axes[0]) if layer.rank == 1 else str(axes)

@@ -11,7 +11,7 @@ from converter.targets.torch.source import Source
 def _(layer: Flatten, source: Source) -> None:
     """All axes but the batch become one, in the order of the model's axes."""
     (value,) = source.inputs
-    x = source.take_folded(value)
+    x = source.take(value)
     if len(value.shape) == 2:
         source.hold(source.outputs[0], x.text, x, compound=x.compound)
         return
@@ -25,7 +25,7 @@ def _(layer: Flatten, source: Source) -> None:
 def _(layer: Reshape, source: Source) -> None:
     """The batch stays; a size of -1 is written out where it is known."""
     (value,), (output,) = source.inputs, source.outputs
-    x = source.take_folded(value)
+    x = source.take(value)
     sizes = output.shape[1:]
     if None not in sizes:
         source.hold(output, f"{x.atom}.reshape({', '.join(map(str, (-1, *sizes)))})", x)
@@ -39,7 +39,7 @@ def _(layer: Reshape, source: Source) -> None:
 @emit.register(Permute)
 def _(layer: Permute, source: Source) -> None:
     """Two axes are transposed, more are permuted."""
-    x = source.take_folded(source.inputs[0])
+    x = source.take(source.inputs[0])
     if layer.dims == (2, 1):
         source.hold(source.outputs[0], f"{x.atom}.transpose(1, 2)", x)
     else:
@@ -58,5 +58,5 @@ def _(layer: Transpose, source: Source) -> None:
 @emit.register(RepeatVector)
 def _(layer: RepeatVector, source: Source) -> None:
     """The same for every step, without a copy."""
-    x = source.take_folded(source.inputs[0])
+    x = source.take(source.inputs[0])
     source.hold(source.outputs[0], f"{x.atom}.unsqueeze(1).expand(-1, {layer.n}, -1)", x)

@@ -194,15 +194,20 @@ class Source:
         held = self.take_folded(value, channels_first=None)
         rank = len(value.shape)
         if held.steps:
-            if held.channels_first:
-                held = _moved(held, rank - 1, channels_first=False)
-            held = replace(held, text=f"{held.atom}.unflatten(0, (-1, {held.steps}))", steps="")
+            text = f"{held.atom}.unflatten(0, (-1, {held.steps}))"
+            front = held.channels_first and bool(channels_first) and rank > 3
+            if held.channels_first and rank > 3:  # (batch, time, channels, ...)
+                text += ".transpose(1, 2)" if front else MOVED
+            held = replace(held, text=text, steps="", channels_first=front, compound=False)
         if channels_first is not None and held.channels_first != channels_first:
             held = _moved(held, rank, channels_first=channels_first)
         return held
 
     def take_folded(self, value: Value, *, channels_first: bool | None = False) -> Held:
-        """The text of a value as it is held, be batch and time one axis or two."""
+        """The text of a value as it is held, be batch and time one axis or two.
+
+        For what does the same at every step, whatever axes there are.
+        """
         held = self.held[value.name]
         if channels_first is not None and held.channels_first != channels_first:
             rank = len(value.shape) - (1 if held.steps else 0)
