@@ -69,7 +69,10 @@ def parametrized(row: DirectionRow) -> list[str]:
 
 
 def _sum(row: DirectionRow, gate: str, state: str = "h") -> str:
-    return f"x @ kernel_{gate} + {state} @ recurrent_kernel_{gate}{_bias(row, f' + bias_{gate}')}"
+    bias = _bias(row, f" + bias_{gate}")
+    if row.window:
+        return f"conv(x, kernel_{gate}) + conv({state}, recurrent_kernel_{gate}){bias}"
+    return f"x @ kernel_{gate} + {state} @ recurrent_kernel_{gate}{bias}"
 
 
 def _bias(row: DirectionRow, text: str) -> str:

@@ -6,11 +6,13 @@ Counts are those of Keras (`model.count_params()`) and of the PyTorch that `conv
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from converter.description import (
     BatchNormalization,
+    ConvLSTM,
     Layer,
     LayerNormalization,
     Model,
@@ -19,6 +21,7 @@ from converter.description import (
     TimeDistributed,
     Value,
 )
+from converter.report import conv_recurrent
 from converter.report.recurrent import DirectionRow, directions_of, torch_side
 from converter.report.words import layer_words
 
@@ -98,10 +101,20 @@ def inspect(model: Model, *, values: bool | None = None) -> Inspection:
         inputs=model.inputs,
         outputs=model.outputs,
         layers=rows,
-        recurrent=tuple(row for layer in model.layers for row in directions_of(layer, values)),
+        recurrent=tuple(row for layer in model.layers for row in _directions(layer, values)),
         keras_parameters=sum(row.keras_parameters for row in rows),
         torch_parameters=sum(row.torch_parameters for row in rows),
     )
+
+
+def _directions(layer: Layer, values: bool | None) -> Iterator[DirectionRow]:
+    """Each direction of a recurrent layer, inside TimeDistributed too."""
+    while isinstance(layer, TimeDistributed):
+        layer = layer.layer
+    if isinstance(layer, ConvLSTM):
+        yield from conv_recurrent.directions_of(layer)
+    else:
+        yield from directions_of(layer, values)
 
 
 def torch_parameters(layer: Layer) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from math import prod
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -23,6 +24,8 @@ LONGEST_WORD = 30
 SHORTEST_NAME = 10
 """In the table of layers, words are not broken up to here, and names get at least this."""
 
+REVERSED = "names as they are, and _reverse"
+
 ROLES = {
     "kernel": "weights of x",
     "recurrent_kernel": "weights of h",
@@ -37,19 +40,21 @@ def show_inspection(console: Console, found: Inspection) -> None:
     show(console, _header(found), indent=2)
     show(console, "")
     show(console, _layers(found, console), indent=INDENT)
-    explained: set[str] = set()
+    explained: set[tuple[str, bool]] = set()
     for _, group in groupby(found.recurrent, key=lambda row: row.layer):
         rows = list(group)
         alike = len(rows) == 2 and _settings(rows[0]) == _settings(rows[1])
         for section in [rows] if alike else [[row] for row in rows]:
             show(console, "")
-            _section(console, section, explain=section[0].cell not in explained)
-            explained.add(section[0].cell)
+            kind = section[0].cell, bool(section[0].window)
+            _section(console, section, explain=kind not in explained)
+            explained.add(kind)
 
 
 def _settings(row: DirectionRow) -> tuple[object, ...]:
     """What two directions have in common where one section is enough."""
-    return row.cell, row.units, row.activation, row.recurrent_activation, row.keras.terms
+    settings = row.cell, row.units, row.activation, row.recurrent_activation, row.keras.terms
+    return *settings, row.window
 
 
 def _header(found: Inspection) -> Table:
@@ -104,8 +109,9 @@ def _section(console: Console, rows: list[DirectionRow], *, explain: bool) -> No
     row = rows[0]
     both = ", forward and backward" if len(rows) == 2 else ""
     direction = f" {row.direction}" if row.direction and not both else ""
-    title = f"{printable(row.layer)}{direction}: {row.keras.kind}({row.units}){both}, "
-    show(console, Text(title + _count(row.features, "feature") + " a step", style="bold"))
+    window = f", {'x'.join(map(str, row.window))}" if row.window else ""
+    title = f"{printable(row.layer)}{direction}: {row.keras.kind}({row.units}{window}){both}, "
+    show(console, Text(title + _count(row.features, _noun(row)) + " a step", style="bold"))
     if explain:
         show(console, Text(_meaning(row)), indent=2)
     show(console, "")
@@ -142,9 +148,20 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _noun(row: DirectionRow) -> str:
+    """What a step has at each place."""
+    return "channel" if row.window else "feature"
+
+
 def _meaning(row: DirectionRow) -> str:
     """What the layer does with the features of a step."""
-    features, gates = _count(row.features, "feature"), len(row.gates)
+    features, gates = _count(row.features, _noun(row)), len(row.gates)
+    if row.window:
+        return (
+            f"A step x has C = {features} at each place.\n"
+            f"Each of the {gates} gates is a convolution of x and one of the previous output h "
+            f"(F = {_count(row.units, 'filter')})."
+        )
     loop = "" if row.features == 1 else "; there is no loop over features"
     what = "The layer" if gates == 1 else f"Each of the {gates} gates"
     return (
@@ -162,9 +179,11 @@ def _arrays(row: DirectionRow, *, both: bool) -> Table:
         if role in keras or role in torch:
             table.add_row(words, _array(keras.get(role), strip), _array(torch.get(role)))
     if len(row.gates) > 1:
-        table.add_row("gates", _order(row, row.keras, "columns"), _order(row, row.torch, "rows"))
+        axes = ("the last axis", "the first axis") if row.window else ("columns", "rows")
+        table.add_row("gates", _order(row, row.keras, axes[0]), _order(row, row.torch, axes[1]))
     if both:
-        table.add_row("twice", "forward_layer, backward_layer", "names as they are, and _reverse")
+        names = "a module each, _forward and _backward" if row.window else REVERSED
+        table.add_row("twice", "forward_layer, backward_layer", names)
     return table
 
 
@@ -192,16 +211,14 @@ def _counts(rows: list[DirectionRow]) -> Iterator[str]:
         sizes = " + ".join(f"{term.size:,}" for term in side.terms)
         twice = f", twice: {times * side.parameters:,}" if times > 1 else ""
         yield f"{name:<7}  {_formula(side):<{wide}} = {sizes} = {side.parameters:,}{twice}"
-    factor = times * len(row.gates)
+    factor = times * len(row.gates) * prod(row.window)
     more = factor * row.units
-    adds = (
-        f"each further one adds {factor}·U = {more:,}"
-        if factor > 1
-        else f"each further one adds U = {more:,}"
-    )
+    letter = "F" if row.window else "U"
+    sum_ = f"{factor}·{letter}" if factor > 1 else letter
+    adds = f"each further one adds {sum_} = {more:,}"
     one = times * row.keras.parameters - (row.features - 1) * more
     two = f", so {one + more:,} with two" if row.features == 1 else ""
-    yield f"With one feature a step Keras counts {one:,}; {adds}{two}."
+    yield f"With one {_noun(row)} a step Keras counts {one:,}; {adds}{two}."
     if row.torch.note:
         yield row.torch.note
 

@@ -86,7 +86,8 @@ class GateRow:
         gate: Keras's letter; `torch_gate` is PyTorch's.
         activation: As a person reads it.
         columns: Of Keras's arrays, first and last + 1; `rows` of PyTorch's likewise.
-        kernel_shape: (F, U); `recurrent_kernel_shape` (U, U); `bias_shape` (U,) or None.
+        kernel_shape: (F, U); `recurrent_kernel_shape` (U, U); `bias_shape` (U,) or None. Of a
+            convolutional LSTM, the size of its window stands before both.
         numbers: The part itself, if it was asked for.
     """
 
@@ -96,8 +97,8 @@ class GateRow:
     activation: str
     columns: tuple[int, int]
     rows: tuple[int, int]
-    kernel_shape: tuple[int, int]
-    recurrent_kernel_shape: tuple[int, int]
+    kernel_shape: tuple[int, ...]
+    recurrent_kernel_shape: tuple[int, ...]
     bias_shape: tuple[int, ...] | None
     numbers: GateNumbers | None
 
@@ -118,6 +119,7 @@ class DirectionRow:
 
     Attributes:
         direction: "" for a layer that has one, else "forward" or "backward".
+        window: Of a convolutional LSTM, whose features are channels and units filters; ().
     """
 
     layer: str
@@ -130,6 +132,7 @@ class DirectionRow:
     keras: Side
     torch: Side
     gates: tuple[GateRow, ...]
+    window: tuple[int, ...] = ()
 
 
 def directions_of(layer: Layer, values: bool | None) -> Iterator[DirectionRow]:

@@ -9,6 +9,7 @@ from converter.description import (
     Activate,
     Combine,
     Concatenate,
+    ConvLSTM,
     Convolution,
     Dense,
     Dot,
@@ -167,6 +168,25 @@ def _(layer: Convolution) -> str:
         _activation(layer.activation),
         "channels_first" if layer.channels_first else "",
     )
+
+
+@_what.register
+def _(layer: ConvLSTM) -> str:
+    one = layer.forward
+    own = (
+        one.filters,
+        _sizes(one.size),
+        f"strides={_sizes(one.strides)}" if set(one.strides) != {1} else "",
+        one.padding.value if one.padding is not Padding.VALID else "",
+        f"dilation={_sizes(one.dilation)}" if set(one.dilation) != {1} else "",
+        "use_bias=False" if one.bias is None else "",
+        "channels_first" if layer.channels_first else "",
+    )
+    flags = [name for name in ("return_sequences", "return_state") if getattr(layer, name)]
+    kind = f"ConvLSTM{layer.rank}D"
+    if layer.merge is None:
+        return _call(kind, *own, *flags, "go_backwards" if one.go_backwards else "")
+    return _call("Bidirectional", _call(kind, *own), layer.merge.value, *flags)
 
 
 @_what.register
