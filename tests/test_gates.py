@@ -27,6 +27,7 @@ from converter.gates import (
     Cell,
     Form,
     bias_form,
+    convolution_form,
     kernel_form,
     layout,
     permuted,
@@ -123,6 +124,23 @@ def test_kernels_and_biases_of_every_row_keep_their_bits(
     assert_undone(kernel_form(cell, framework), data.draw(kernels(cell)))
     count = layout(cell, framework).biases
     assert_undone(bias_form(cell, framework), data.draw(biases(cell, count)))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize(("cell", "framework"), ROWS)
+@settings(max_examples=10)  # for each of the rows
+@given(data=st.data())
+def test_kernels_of_convolutions_keep_their_bits(
+    cell: Cell, framework: str, rank: int, data: st.DataObject
+) -> None:
+    sizes = data.draw(st.tuples(*[SIZES] * (rank + 2)))
+    array = data.draw(floats(len(GATES[cell]), *sizes))
+    form = convolution_form(cell, framework)
+    assert_undone(form, array)
+    # A window of one element is a product.
+    point = array[(slice(None), *(slice(1) for _ in range(rank)))]
+    (kernel,) = kernel_form(cell, framework).write(point.reshape(len(array), *sizes[-2:]).mT)
+    assert bits(form.write(point)[0].reshape(kernel.shape)) == bits(kernel)
 
 
 @pytest.mark.parametrize("count", [1, 2])

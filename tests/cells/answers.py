@@ -1,0 +1,98 @@
+"""A saved model beside its answers, and how far something is from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import converter
+from converter.description import Layer, Model, Weight
+
+EXACT = 1e-12
+"""Of the largest output, in float64: rounding over 5 steps is below 1e-14."""
+
+FLOAT32 = 1e-5
+"""Of the largest output, of both frameworks. Measured: below 2e-6."""
+
+SHOWS = 1e-3
+"""What something wrong must change at least."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A model and what Keras answers.
+
+    Attributes:
+        path: Of the model.
+    """
+
+    path: Path
+
+    @cached_property
+    def recorded(self) -> dict[str, np.ndarray]:
+        with np.load(self.path.with_suffix(".npz")) as file:
+            return dict(file)
+
+    @cached_property
+    def model(self) -> Model:
+        return converter.read(self.path)
+
+    def of(self, kind: str) -> list[np.ndarray]:
+        """ "in", "out" or "exact"."""
+        found = []
+        while (key := f"{kind}{len(found)}") in self.recorded:
+            found.append(self.recorded[key])
+        return found
+
+    @property
+    def layer(self) -> Layer:
+        """The only one."""
+        (layer,) = self.model.layers
+        return layer
+
+    def with_layer(self, layer: Layer) -> Model:
+        """The model with another layer of that name."""
+        calls = tuple(
+            replace(call, layer=layer) if call.layer.name == layer.name else call
+            for call in self.model.calls
+        )
+        return replace(self.model, calls=calls)
+
+    def judged(self, model: Model | None = None) -> float:
+        """How far the judge is from Keras in float64, or in float32 where that is all."""
+        return distance(
+            converter.judge(model or self.model, *self.of("in")), self.of("exact") or self.of("out")
+        )
+
+    def made(self, change: Callable[[torch.nn.Module], None] | None = None) -> float:
+        """How far the PyTorch module in float64 is from Keras."""
+        module = converter.to_torch(self.model).double()
+        if change:
+            change(module)
+        with torch.inference_mode():
+            given = module(*(torch.from_numpy(one).double() for one in self.of("in")))
+        return distance(given, self.of("exact") or self.of("out"))
+
+
+def distance(given: object, expected: Sequence[np.ndarray]) -> float:
+    """The largest error as a part of the largest output; infinite for another shape."""
+    found = [np.asarray(one) for one in (given if isinstance(given, tuple) else (given,))]
+    assert expected
+    if [one.shape for one in found] != [one.shape for one in expected]:
+        return float("inf")
+    return max(
+        float(np.abs(one - other).max() / np.abs(other).max())
+        for one, other in zip(found, expected, strict=True)
+    )
+
+
+def changed(model: Model, change: Callable[[str, np.ndarray], np.ndarray]) -> Model:
+    """The model with `change(name, array)` in the place of each array."""
+    return model.map_weights(
+        lambda layer, name, weight: Weight.of(change(f"{layer.name}.{name}", weight.read()))
+    )
