@@ -138,25 +138,6 @@ def test_the_form_of_2018_is_read(corpus: Path) -> None:
     assert dense.weights["kernel"].read().tobytes() == other[: 128 * 57].tobytes()
 
 
-def test_a_model_of_2018_means_what_its_arrays_say(corpus: Path) -> None:
-    # recurrent.py of Keras 2.1.5, with its hard_sigmoid.
-    folder = corpus / LSTM_TEXT
-    raw = np.fromfile(folder / "group2-shard1of1", "<f4").astype(float)
-    kernel, recurrent, bias = np.split(raw, [57 * 512, 57 * 512 + 128 * 512])
-    dense = np.fromfile(folder / "group1-shard1of1", "<f4").astype(float)
-    x = np.eye(57)[np.random.default_rng(2).integers(0, 57, (2, 40))]
-    h = c = np.zeros((2, 128))
-    for t in range(40):
-        z = x[:, t] @ kernel.reshape(57, 512) + h @ recurrent.reshape(128, 512) + bias
-        i, f, g, o = np.split(z, 4, axis=1)
-        i, f, o = (np.clip(0.2 * gate + 0.5, 0, 1) for gate in (i, f, o))
-        c = f * c + i * np.tanh(g)
-        h = o * np.tanh(c)
-    y = np.exp(h @ dense[: 128 * 57].reshape(128, 57) + dense[128 * 57 :])
-    y /= y.sum(axis=1, keepdims=True)
-    assert np.abs(judge(read(folder), x.astype(np.float32)) - y).max() < 1e-12
-
-
 def test_the_folder_and_its_file_say_the_same_and_the_hash_is_of_all_files(tmp_path: Path) -> None:
     folder = small(tmp_path / "m")
     one, other = arrays(read(folder)), arrays(read(folder / "model.json"))
