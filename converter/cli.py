@@ -147,6 +147,27 @@ def verify(
     return 0 if exit_zero else verdict.status.exit_code
 
 
+def doctor(model: Path | None = None, /, *, format: Format = "text") -> int:
+    """Say why today's Keras would not open a file or would answer differently, and what to do.
+
+    Without a file: which versions are here, and which extras are installed.
+
+    Args:
+        model: A saved Keras model of any age.
+        format: How the result is printed.
+    """
+    from converter.doctor import examine, setup
+    from converter.report.doctor import show_diagnosis, show_setup
+
+    if model is None:
+        here = setup()
+        show(format, lambda console: show_setup(console, here), here.as_dict)
+        return 0
+    found = examine(model)
+    show(format, lambda console: show_diagnosis(console, found), found.as_dict)
+    return 0
+
+
 def era_of(name: EraName | None) -> Era | None:
     """`keras-2` as Era.KERAS_2."""
     from converter.description import Era
@@ -158,6 +179,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "convert": convert,
     "inspect": inspect,
     "verify": verify,
+    "doctor": doctor,
 }
 
 
