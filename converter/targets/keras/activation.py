@@ -51,7 +51,7 @@ def activation_config(
         return activation.kind
     part = activation_layer(activation, dialect)
     if part is not None:
-        return serialized(part, activation.kind, True, dialect)
+        return serialized(part, activation.kind, True, dialect, inside=True)
     parameters = dict(activation.parameters)
     if activation.kind == "hard_sigmoid" and dialect is Dialect.KERAS_3:
         rescaled = Part(

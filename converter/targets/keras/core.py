@@ -104,7 +104,9 @@ def _(layer: TimeDistributed, around: Around) -> Part:
     name = layer.layer.name.rpartition("/")[2] or "layer"
     return Part(
         kind="TimeDistributed",
-        config={"layer": serialized(inner, name, layer.layer.trainable, around.dialect)},
+        config={
+            "layer": serialized(inner, name, layer.layer.trainable, around.dialect, inside=True)
+        },
         parts=(("layer", inner),),
     )
 

@@ -89,8 +89,18 @@ class Around:
 emit: Registry[Callable[[Any, Around], Part]] = Registry("form in Keras")
 
 
-def serialized(part: Part, name: str, trainable: bool, dialect: Dialect) -> dict[str, Any]:
-    """A layer as a config holds it."""
+def serialized(
+    part: Part, name: str, trainable: bool, dialect: Dialect, *, inside: bool = False
+) -> dict[str, Any]:
+    """A layer as a config holds it.
+
+    Args:
+        part: What it is.
+        name: Of the layer.
+        trainable: Whether it is not frozen.
+        dialect: Who is to read it.
+        inside: It is in the config of another layer, where Keras 3 always wants to know its module.
+    """
     if part.operation:
         return {
             "module": "keras.src.ops.numpy",
@@ -102,7 +112,7 @@ def serialized(part: Part, name: str, trainable: bool, dialect: Dialect) -> dict
     if part.kind.startswith("SpatialDropout"):  # spatial_dropout.py takes no such argument
         del config["trainable"]
     config |= part.config
-    if dialect is Dialect.LEGACY:
+    if dialect is Dialect.LEGACY and not inside:
         return {"class_name": part.kind, "config": config}
     return {
         "module": "keras.layers",

@@ -140,6 +140,7 @@ class Masks:
             ]
         elif uses_mask(layer) and len(call.inputs) == 1:
             keras[0] = given[0]
+        means, keras = ([_plain(mask) for mask in masks] for masks in (means, keras))
         output = call.outputs[0].name
         if isinstance(layer, Recurrent) and means[0] is not None and can_state(means[0]):
             self.stated[output] = means[0]
@@ -166,6 +167,11 @@ def masks_of(model: Model) -> Masks:
     for call in model.calls:
         masks._follow(call)
     return masks
+
+
+def _plain(mask: Mask) -> Mask:
+    """The same for every mask in which every step counts, of whatever tensor it was made."""
+    return ("every",) if mask is not None and mask[0] == "every" else mask
 
 
 def can_state(mask: Mask) -> bool:

@@ -44,7 +44,7 @@ def two_directions(
 ) -> Part:
     """Bidirectional of two layers."""
     own = [
-        serialized(part, part.kind.lower(), layer.trainable, around.dialect)
+        serialized(part, part.kind.lower(), layer.trainable, around.dialect, inside=True)
         for part in (forward, backward)
     ]
     counts = [len(list(part.placed())) for part in (forward, backward)]
