@@ -117,7 +117,7 @@ class KerasFile(Artefact):
         from converter.targets.keras import write_archive, write_legacy, write_weights
 
         (name,) = self.names
-        arrays = staging.scratch("arrays.h5")
+        arrays = staging.scratch(name)
         if self.form == "h5":
             write_legacy(arrays, self.written)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -63,15 +64,15 @@ def _json(document: dict[str, Any]) -> str:
 
 def write_weights(path: Path, written: Written) -> None:
     """The weights of an archive of Keras 3, one array in memory at a time."""
-    with _hdf5(path) as file:
+    with _hdf5(path) as (file, disk):
         for placement in written.placements:
-            _put(file, placement, placement.names[0], path)
+            _put(file, placement, placement.names[0], disk)
         file.require_group("layers")
 
 
 def write_legacy(path: Path, written: Written) -> None:
     """A whole model in HDF5, as Keras 2 wrote it."""
-    with _hdf5(path) as file:
+    with _hdf5(path) as (file, disk):
         file.attrs["keras_version"] = _text(KERAS_2)
         file.attrs["backend"] = _text("tensorflow")
         file.attrs["model_config"] = _text(_json(written.config))
@@ -82,7 +83,7 @@ def write_legacy(path: Path, written: Written) -> None:
         for group in written.groups:
             _list(weights.create_group(group.name), "weight_names", list(group.weights))
         for placement in written.placements:
-            _put(weights, placement, placement.names[0], path)
+            _put(weights, placement, placement.names[0], disk)
 
 
 def _text(text: str) -> np.bytes_:
@@ -101,34 +102,98 @@ def _list(group: h5py.Group, name: str, texts: list[str]) -> None:
         group.attrs[f"{name}{k}"] = np.array(encoded[start : start + count], f"S{width}")
 
 
-def _put(group: h5py.Group, placement: Placement, name: str, path: Path) -> None:
+def _put(group: h5py.Group, placement: Placement, name: str, disk: Disk) -> None:
     """One array, read now, as a contiguous dataset without a date."""
     ((_, array),) = placement.tensors()
-    with _named_faults(path):
-        group.create_dataset(name, data=np.ascontiguousarray(array), track_times=False)
+    group.create_dataset(name, data=np.ascontiguousarray(array), track_times=False)
+    disk.check()
 
 
-@contextmanager
-def _hdf5(path: Path) -> Iterator[h5py.File]:
-    """A new HDF5 file."""
-    with _named_faults(path):
-        file = h5py.File(path, "x")
-    try:
-        yield file
-    finally:
-        with _named_faults(path):
-            file.close()
+class Disk:
+    """A file for HDF5 that never fails: HDF5 is torn apart by a disk that is full.
 
+    The first fault is kept, what comes after it is dropped, and `check` raises it.
+    """
 
-@contextmanager
-def _named_faults(path: Path) -> Iterator[None]:
-    """What HDF5 says about the disk, as an error with four parts."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        raise OutputError(
-            f"cannot write {path.name}",
-            context=str(error),
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fault: OSError | None = None
+        try:
+            self._file = path.open("x+b", buffering=0)
+        except OSError as error:
+            raise self._error(error) from error
+
+    def check(self) -> None:
+        """Raise what went wrong.
+
+        Raises:
+            OutputError: The disk has refused something.
+        """
+        if self._fault is not None:
+            raise self._error(self._fault) from self._fault
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _error(self, fault: OSError) -> OutputError:
+        return OutputError(
+            f"cannot write {self._path.name}",
+            context=fault.strerror or str(fault),
             hint="free some space or choose another --out; what was there before is unchanged",
             code="cannot-write",
-        ) from error
+        )
+
+    def write(self, data: bytes) -> int:
+        """All of it, or nothing any more."""
+        left = memoryview(data)
+        while left and self._fault is None:
+            try:
+                left = left[self._file.write(left) :]
+            except OSError as error:
+                self._fault = error
+        return len(data)
+
+    def readinto(self, buffer: bytearray) -> int:
+        """What is there; zeros behind it."""
+        view = memoryview(buffer)
+        count = self._file.readinto(view) or 0
+        view[count:] = bytes(len(view) - count)
+        return len(view)
+
+    def read(self, size: int) -> bytes:
+        """By this, h5py knows a file; it uses `readinto`."""
+        buffer = bytearray(size)
+        self.readinto(buffer)
+        return bytes(buffer)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As a file does."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As a file does."""
+        return self._file.tell()
+
+    def truncate(self, size: int) -> int:
+        """As a file does, if it can."""
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._fault = self._fault or error
+            return size
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[tuple[h5py.File, Disk]]:
+    """A new HDF5 file, and what it lies on."""
+    disk = Disk(path)
+    try:
+        with h5py.File(disk, "w") as file:
+            yield file, disk
+        disk.check()
+    finally:
+        disk.close()

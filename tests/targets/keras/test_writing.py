@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -212,17 +215,35 @@ def test_a_shared_layer_has_two_nodes(tmp_path: Path) -> None:
     assert converter.read(put(written, tmp_path / "m.keras")).calls == calls
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
+@pytest.mark.parametrize("room", [0, 1000, 8000])
 def test_a_disk_that_is_full_is_an_error_of_four_parts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    suffix: str, room: int, tmp_path: Path
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(h5py.Group, "create_dataset", full)
-    written = write_model(converter.read(DATA / "keras3/lstm.keras"))
-    with pytest.raises(converter.OutputError) as caught:
-        write_weights(tmp_path / "a.weights.h5", written)
-    assert caught.value.code == "cannot-write"
+    """In a process of its own: a limit on files is for a whole process."""
+    name = f"new{suffix}"
+    typed = ["convert", str(DATA / "keras3/lstm_stacked.keras"), "--out", name, "--no-verify"]
+    code = (
+        "import resource, signal, sys; from converter import cli\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        f"sys.exit(cli.run({[*typed, '--to', suffix[1:]]!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(DATA.parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr == (
+        f"error[cannot-write]: cannot write {name}\n"
+        "  found: File too large\n"
+        "  help:  free some space or choose another --out; what was there before is unchanged\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_metadata_does_not_say_when(tmp_path: Path) -> None:
