@@ -156,7 +156,8 @@ def doctor(model: Path | None = None, /, *, format: Format = "text") -> int:
         model: A saved Keras model of any age.
         format: How the result is printed.
     """
-    from converter.doctor import examine, setup
+    from converter.doctor import examine
+    from converter.installed import setup
     from converter.report.doctor import show_diagnosis, show_setup
 
     if model is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from converter.doctor import KERAS, Diagnosis, Effect, Finding, Setup
+from converter.doctor import KERAS, Diagnosis, Effect, Finding
+from converter.installed import Setup
 from converter.report.console import columns, show
 from converter.report.words import printable
 
