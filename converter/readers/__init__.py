@@ -16,7 +16,7 @@ from converter.description import Era, Model
 from converter.errors import FormatError
 from converter.readers import zipped
 from converter.readers.file import File
-from converter.readers.folder import first_file
+from converter.readers.folder import first_file, is_unzipped
 from converter.readers.keras import apart, archive, checkpoint, hdf5, legacy, savedmodel, tfjs
 from converter.readers.keras.blueprint import read_blueprint
 from converter.readers.strict import shown
@@ -36,7 +36,8 @@ def read(
 
     Args:
         source: The path of a `.keras` or `.h5` file, of the folder of a SavedModel or its
-            saved_model.pb, or of the model.json of a layers model of TensorFlow.js.
+            saved_model.pb, of an archive that was saved with `zipped=False`, or of the model.json
+            of a layers model of TensorFlow.js.
         era: Which Keras wrote it, where the file is known to say it wrongly or not at all.
         arch: The architecture of weights: what `model.to_json()` or `model.to_yaml()` wrote, or a
             whole model, of which the config alone is taken. The source is weights then.
@@ -55,6 +56,8 @@ def read(
         return legacy.read(file, era)
     if file.head.startswith(savedmodel.MAGIC):
         return savedmodel.read(file, era, os.fspath(source))
+    if is_unzipped(file):
+        return archive.read_folder(file, era, os.fspath(source))
     if file.head.lstrip().startswith(b"{"):
         return tfjs.read(file, era, os.fspath(source))
     if checkpoint.is_index(file):

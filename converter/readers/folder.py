@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from converter.readers.keras import checkpoint, savedmodel, tfjs
+from converter.readers.beside import is_beside
+from converter.readers.file import File
+from converter.readers.keras import archive, checkpoint, savedmodel, tfjs
 
-NAMES = (savedmodel.FILE, tfjs.FILE)
+NAMES = (savedmodel.FILE, tfjs.FILE, archive.METADATA)
 
 
 def first_file(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
@@ -22,5 +24,11 @@ def first_file(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
     path = Path(source)
     for name in NAMES:
         if (path / name).is_file():
-            return path / name
+            return path / (archive.CONFIG if name == archive.METADATA else name)
     return checkpoint.index_of(path) or source
+
+
+def is_unzipped(file: File) -> bool:
+    """Whether it is the config.json of an archive that was never zipped."""
+    path = Path(file.path)
+    return path.name == archive.CONFIG and is_beside(file, archive.METADATA)

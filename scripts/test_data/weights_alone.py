@@ -43,6 +43,10 @@ def write_all(keras: Keras, written_by: str, only: str | None) -> None:
     paths = [folder / f"{name}.json", folder / f"{name}.weights.h5", folder / f"{name}.npz"]
     paths[0].write_text(model.to_json(), encoding="utf-8")
     model.save_weights(paths[1])
+    if not is_keras2(keras):
+        sharded = folder / "keras3_sharded.weights.json"
+        model.save_weights(sharded, max_shard_size=700 / 2**30)
+        paths += [sharded, *sorted(folder.glob("keras3_sharded_*.weights.h5"))]
     if is_keras2(keras):
         paths.append(folder / f"{name}_weights.h5")
         model.save_weights(paths[-1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +27,7 @@ PAIRS = [
     ("keras2.weights.h5", "keras2.json"),
     ("keras2_weights.h5", "keras2.json"),
     ("keras3.weights.h5", "keras3.json"),
+    ("keras3_sharded.weights.json", "keras3.json"),
 ]
 CUDNN = ("cudnn_lstm", "cudnn_gru", "cudnn_bidirectional")
 
@@ -49,6 +52,75 @@ def near(model: converter.Model, recorded: Path) -> float:
 def test_weights_and_architecture_answer_as_keras(weights: str, arch: str) -> None:
     model = read(WEIGHTS / weights, arch=WEIGHTS / arch)
     assert near(model, WEIGHTS / f"{arch[:6]}.npz") < FLOAT32
+
+
+def shards(folder: Path) -> Path:
+    """A copy of the weights in shards."""
+    for path in WEIGHTS.glob("keras3_sharded*"):
+        shutil.copy(path, folder)
+    return folder / "keras3_sharded.weights.json"
+
+
+def test_weights_in_shards_are_those_in_one_file() -> None:
+    one, many = (
+        read(WEIGHTS / name, arch=WEIGHTS / "keras3.json")
+        for name in ("keras3.weights.h5", "keras3_sharded.weights.json")
+    )
+    assert many.source.form.startswith("Keras weights (.weights.json, 3 shards) and ")
+    for layer_, other in zip(one.layers, many.layers, strict=True):
+        for name, weight in layer_.weights.items():
+            assert np.array_equal(weight.read(), other.weights[name].read())
+
+
+def test_a_shard_that_is_not_there_is_named(tmp_path: Path, error_of: Error) -> None:
+    path = shards(tmp_path)
+    (tmp_path / "keras3_sharded_00001.weights.h5").unlink()
+    found = error_of(lambda: read(path, arch=WEIGHTS / "keras3.json"))
+    assert found.startswith("error[not-found]")
+    assert "keras3_sharded_00001.weights.h5 is not there" in found
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"/layers/lstm/cell/vars": ["../keras3.weights.h5"]}, "outside"),
+        ({"/layers/lstm/cell/vars": ["/etc/hostname"]}, "outside"),
+        ({"/layers/lstm/cell/vars": [3]}, "weight-map"),
+        ({}, "weight-map"),
+        (None, "no-weights"),
+    ],
+)
+def test_a_map_that_keras_does_not_write_is_refused(
+    changed: object, code: str, tmp_path: Path, error_of: Error
+) -> None:
+    path = shards(tmp_path)
+    path.write_text(json.dumps({"metadata": {}, "weight_map": changed}))
+    assert error_of(lambda: read(path, arch=WEIGHTS / "keras3.json")).startswith(f"error[{code}]")
+
+
+def test_an_array_in_two_shards_is_refused(tmp_path: Path, error_of: Error) -> None:
+    path = shards(tmp_path)
+    with h5py.File(tmp_path / "keras3_sharded_00001.weights.h5", "a") as file:
+        file["layers/lstm/cell/vars/0"] = counted(3, 8)
+    found = error_of(lambda: read(path, arch=WEIGHTS / "keras3.json"))
+    assert found.startswith("error[weight-names]")
+    assert "'layers/lstm/cell/vars/0' in two shards" in found
+
+
+def test_an_archive_that_was_never_zipped_is_the_archive(tmp_path: Path, error_of: Error) -> None:
+    archive = DATA / "keras3" / "lstm.keras"
+    folder = tmp_path / "folder"
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(folder)
+    one = read(archive)
+    for source in (folder, folder / "config.json"):
+        other = read(source)
+        assert other.source.form == "Keras archive (.keras), unzipped"
+        assert other.source.path == str(source)
+        for name, weight in one.layers[0].weights.items():
+            assert np.array_equal(weight.read(), other.layers[0].weights[name].read())
+    (folder / "model.weights.h5").unlink()
+    assert error_of(lambda: read(folder)).startswith("error[not-found]")
 
 
 def test_both_files_are_in_the_source() -> None:

@@ -1,8 +1,8 @@
 """Weights in one file, their architecture in another.
 
 The weights are what `model.save_weights` wrote: `.weights.h5` of Keras 3 and of Keras 2.12 to 2.15,
-`.h5` of Keras 1 and 2, a checkpoint of TensorFlow; or those of a whole model, whose config is not
-looked at.
+`.h5` of Keras 1 and 2, shards and their JSON, a checkpoint of TensorFlow; or those of a whole
+model, whose config is not looked at.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from converter.errors import FormatError
 from converter.readers import zipped
 from converter.readers.beside import sha256_of
 from converter.readers.file import Content, File, Part
-from converter.readers.keras import archive, checkpoint, hdf5, legacy
+from converter.readers.keras import archive, checkpoint, hdf5, legacy, shards
 from converter.readers.keras.architecture import ModelPart
 from converter.readers.keras.assembly import assembled
 from converter.readers.keras.blueprint import Blueprint
@@ -45,6 +45,8 @@ def read(file: File, blueprint: Blueprint, era: Era | None) -> Model:
         whole = _in_vars(content, file, model, blueprint.writer(era, "", ""))
     elif file.head.startswith(hdf5.MAGIC):
         whole = _in_hdf5(file, blueprint, model, era)
+    elif shards.is_map(file):
+        whole = _in_shards(file, model, blueprint.writer(era, "", ""))
     elif checkpoint.is_index(file):
         whole = checkpoint.read(file, model, blueprint.writer(era, "", ""))
     else:
@@ -98,3 +100,15 @@ def _in_vars(content: Content, file: File, model: ModelPart, writer: Writer) -> 
             return archive.search_vars(weights, wanted, model, writer, file.path)
 
     return assembled(model, writer, search, file, f"{FORM} (.weights.h5)")
+
+
+def _in_shards(file: File, model: ModelPart, writer: Writer) -> Model:
+    files = shards.shards_of(file)
+
+    def search(wanted: list[Expected]) -> Found:
+        with shards.Shards.all_opened(files, file.path) as weights:
+            return archive.search_vars(weights, wanted, model, writer, file.path)
+
+    whole = assembled(model, writer, search, file, f"{FORM} (.weights.json, {len(files)} shards)")
+    named = [(Path(file.path).name, file), *files]
+    return replace(whole, source=replace(whole.source, sha256=sha256_of(named)))

@@ -17,11 +17,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from converter.description import Era, Model
 from converter.errors import FormatError
 from converter.readers import zipped
-from converter.readers.file import Content, File
+from converter.readers.beside import beside, sha256_of
+from converter.readers.file import Content, File, Part
 from converter.readers.keras.architecture import LayerPart, ModelPart, read_model
 from converter.readers.keras.assembly import assembled
 from converter.readers.keras.era import Writer
@@ -58,7 +60,25 @@ def read(file: File, era: Era | None) -> Model:
         file: It begins as a ZIP does.
         era: What the caller knows better than the archive.
     """
-    contents = _members(file)
+    return _read(file, _members(file), era, FORM)
+
+
+def read_folder(file: File, era: Era | None, path: str) -> Model:
+    """The model of an archive that was never zipped: `model.save(folder, zipped=False)`.
+
+    Args:
+        file: Its config.json, beside which the others are.
+        era: What the caller knows better.
+        path: As it was given.
+    """
+    files = {CONFIG: file, METADATA: beside(file, METADATA), WEIGHTS: beside(file, WEIGHTS)}
+    contents: dict[str, Content] = {name: Part(one, 0, one.size) for name, one in files.items()}
+    whole = _read(file, contents, era, f"{FORM}, unzipped")
+    source = replace(whole.source, path=path, sha256=sha256_of(files.items()))
+    return replace(whole, source=source)
+
+
+def _read(file: File, contents: dict[str, Content], era: Era | None, form: str) -> Model:
     document, version = _config(file, contents)
     writer = Writer.of(version, file.path, era)
     model = read_model(document, file.path)
@@ -67,7 +87,7 @@ def read(file: File, era: Era | None) -> Model:
         with Hdf5.opened(contents[WEIGHTS], file.path) as weights:
             return search_vars(weights, wanted, model, writer, file.path)
 
-    return assembled(model, writer, search, file, FORM)
+    return assembled(model, writer, search, file, form)
 
 
 def config_of(file: File) -> tuple[object, str]:

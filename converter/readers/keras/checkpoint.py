@@ -55,7 +55,7 @@ def without_architecture(index: File) -> FormatError:
     return FormatError(
         f"{index.path} has weights and no architecture",
         context="a checkpoint of TensorFlow",
-        hint="save the whole model: model.save('model.keras') or model.save('model.h5')",
+        hint="--arch model.json, or another saved model of this architecture",
         code="no-architecture",
     )
 
