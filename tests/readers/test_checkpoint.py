@@ -67,7 +67,7 @@ def test_a_checkpoint_alone_has_no_architecture(name: str, error_of: Error) -> N
     assert error_of(lambda: read(DATA / name)).replace(str(DATA), "data") == (
         "error[no-architecture]: data/weights.ckpt.index has weights and no architecture\n"
         "  found: a checkpoint of TensorFlow\n"
-        "  help:  save the whole model: model.save('model.keras') or model.save('model.h5')"
+        "  help:  --arch model.json, or another saved model of this architecture"
     )
 
 
