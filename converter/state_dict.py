@@ -63,6 +63,7 @@ def read_recurrent(
     """
     from converter.readers import read
     from converter.readers.file import File
+    from converter.readers.folder import first_file
     from converter.readers.keras.alone import FORM, recurrent_layers
 
     try:
@@ -70,7 +71,7 @@ def read_recurrent(
     except FormatError as error:
         if error.code != "no-architecture":
             raise
-        found = recurrent_layers(File.at(source))
+        found = recurrent_layers(File.at(first_file(source)))
         if found is None:
             raise
         alone, layers = found

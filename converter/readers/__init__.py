@@ -11,11 +11,12 @@ not-found
 from __future__ import annotations
 
 import os
+from typing import BinaryIO
 
 from converter.description import Era, Model
 from converter.errors import FormatError
 from converter.readers import zipped
-from converter.readers.file import File
+from converter.readers.file import File, InMemory
 from converter.readers.folder import first_file, is_unzipped
 from converter.readers.keras import apart, archive, checkpoint, hdf5, legacy, savedmodel, tfjs
 from converter.readers.keras.blueprint import read_blueprint
@@ -25,7 +26,7 @@ __all__ = ["read"]
 
 
 def read(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | bytes | BinaryIO,
     *,
     era: Era | None = None,
     arch: str | os.PathLike[str] | None = None,
@@ -37,7 +38,7 @@ def read(
     Args:
         source: The path of a `.keras` or `.h5` file, of the folder of a SavedModel or its
             saved_model.pb, of an archive that was saved with `zipped=False`, or of the model.json
-            of a layers model of TensorFlow.js.
+            of a layers model of TensorFlow.js. Or the bytes of a file, or a file that is open.
         era: Which Keras wrote it, where the file is known to say it wrongly or not at all.
         arch: The architecture of weights: what `model.to_json()` or `model.to_yaml()` wrote, or a
             whole model, of which the config alone is taken. The source is weights then.
@@ -47,7 +48,7 @@ def read(
             or misshapen.
         UnsupportedError: The model has something that is not read; the error says what.
     """
-    file = File.at(first_file(source))
+    file, path = _opened(source)
     if arch is not None:
         return apart.read(file, read_blueprint(arch), era)
     if file.head.startswith(zipped.MAGIC):
@@ -55,11 +56,11 @@ def read(
     if file.head.startswith(hdf5.MAGIC):
         return legacy.read(file, era)
     if file.head.startswith(savedmodel.MAGIC):
-        return savedmodel.read(file, era, os.fspath(source))
+        return savedmodel.read(file, era, path)
     if is_unzipped(file):
-        return archive.read_folder(file, era, os.fspath(source))
+        return archive.read_folder(file, era, path)
     if file.head.lstrip().startswith(b"{"):
-        return tfjs.read(file, era, os.fspath(source))
+        return tfjs.read(file, era, path)
     if checkpoint.is_index(file):
         raise checkpoint.without_architecture(file)
     raise FormatError(
@@ -68,3 +69,14 @@ def read(
         hint="give a .keras or .h5 file that model.save wrote",
         code="not-a-model",
     )
+
+
+def _opened(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[File, str]:
+    """What the source begins with, and what it is called."""
+    if not isinstance(source, str | os.PathLike) and (
+        isinstance(source, bytes) or hasattr(source, "read")
+    ):
+        file = InMemory.of(source)
+        return file, file.path
+    first = File.at(first_file(source))  # type: ignore[arg-type]  # it says what is no path
+    return first, os.fspath(source)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from converter.errors import FormatError
-from converter.readers.file import File
+from converter.readers.file import File, InMemory
 from converter.readers.strict import named
 
 MAX_NAME = 1024
@@ -23,7 +23,8 @@ def beside(file: File, name: str) -> File:
     """
     parts = PurePosixPath(name).parts
     if (
-        not parts
+        isinstance(file, InMemory)
+        or not parts
         or len(name) > MAX_NAME
         or ".." in parts
         or any(sign in name for sign in "\\:\0")
@@ -41,7 +42,7 @@ def beside(file: File, name: str) -> File:
 
 def is_beside(file: File, name: str) -> bool:
     """Whether there is a file of that name, in the same folder or further down."""
-    return os.path.lexists(Path(file.path).parent / name)
+    return not isinstance(file, InMemory) and os.path.lexists(Path(file.path).parent / name)
 
 
 def sha256_of(files: Iterable[tuple[str, File]]) -> str:

@@ -11,7 +11,7 @@ import io
 import mmap
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -60,19 +60,14 @@ class File:
             raise UsageError(
                 "a model is read from a path",
                 context=f"an object of type {type(source).__name__}",
-                hint="give a str or a pathlib.Path",
+                hint="give a str or a pathlib.Path, or bytes or an open file",
                 code="source-type",
             )
         handle = _opened(path)
         with handle:
             found = os.fstat(handle.fileno())
             if not found.st_size:
-                raise FormatError(
-                    f"{path} is empty",
-                    context="0 bytes",
-                    hint="the writing may have been interrupted; save the model again",
-                    code="empty",
-                )
+                raise _empty(path)
             head = handle.read(HEAD)
             handle.seek(0)
             try:
@@ -97,6 +92,52 @@ class File:
                 code="changed",
             )
         return handle
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory(File):
+    """Bytes that stand for a file. Nothing lies beside them.
+
+    Attributes:
+        data: All of them.
+    """
+
+    data: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of(cls, source: bytes | BinaryIO) -> InMemory:
+        """The bytes, or all that an open file gives from where it stands.
+
+        Raises:
+            UsageError: It is a file of text.
+            FormatError: There are none.
+        """
+        data = source if isinstance(source, bytes) else source.read()
+        name = getattr(source, "name", None)
+        path = name if isinstance(name, str) else "the model in memory"
+        if not isinstance(data, bytes):
+            raise UsageError(
+                f"{path} does not give bytes",
+                context=f"its read() gives {type(data).__name__}",
+                hint='open it as open(path, "rb")',
+                code="source-type",
+            )
+        if not data:
+            raise _empty(path)
+        return cls(path, len(data), data[:HEAD], hashlib.sha256(data).hexdigest(), (), data)
+
+    def open(self) -> BinaryIO:
+        """They as a file."""
+        return io.BytesIO(self.data)
+
+
+def _empty(path: str) -> FormatError:
+    return FormatError(
+        f"{path} is empty",
+        context="0 bytes",
+        hint="the writing may have been interrupted; save the model again",
+        code="empty",
+    )
 
 
 def _identity(found: os.stat_result) -> tuple[int, ...]:
@@ -176,6 +217,8 @@ class Part:
         """Mapped, unless it is empty or lies at an odd place: then a copy."""
         if not prod(shape):
             return _frozen(np.empty(shape, dtype))
+        if isinstance(self.file, InMemory):
+            return Memory(self.file.data).array(self.start + offset, shape, dtype)
         start = self.start + offset
         page = start % mmap.ALLOCATIONGRANULARITY
         length = prod(shape) * dtype.itemsize

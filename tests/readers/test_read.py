@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,7 +16,7 @@ import pytest
 from converter.description import Dense, Era, Recurrent
 from converter.errors import UsageError
 from converter.readers import read
-from tests.readers.files import BIAS, DENSE, KERNEL, RECURRENT, archive, small, small_hdf5
+from tests.readers.files import BIAS, DENSE, KERNEL, RECURRENT, SMALL, archive, small, small_hdf5
 
 Error = Callable[[Callable[[], object]], str]
 
@@ -64,14 +66,14 @@ def test_a_path_may_be_a_text_or_a_path(file: Path) -> None:
     assert read(str(small(file))).name == read(file).name == "model"
 
 
-@pytest.mark.parametrize("source", [3, None, b"model.keras", object()])
+@pytest.mark.parametrize("source", [3, None, object()])
 def test_what_is_no_path_is_a_usage_error(source: object, error_of: Error) -> None:
     with pytest.raises(UsageError):
         read(source)  # type: ignore[arg-type]
     assert error_of(lambda: read(source)) == (  # type: ignore[arg-type]
         "error[source-type]: a model is read from a path\n"
         f"  found: an object of type {type(source).__name__}\n"
-        "  help:  give a str or a pathlib.Path"
+        "  help:  give a str or a pathlib.Path, or bytes or an open file"
     )
 
 
@@ -212,3 +214,34 @@ def test_layer_names_of_a_stranger_are_escaped_in_errors(file: Path, error_of: E
     assert "\x1b" not in text
     assert len(text.splitlines()) == 3
     assert len(text) < 500
+
+
+@pytest.mark.parametrize("make", [small, small_hdf5])
+def test_bytes_and_open_files_are_read_as_their_paths_are(
+    make: Callable[[Path], Path], file: Path
+) -> None:
+    by_path = read(make(file))
+    with file.open("rb") as opened:
+        by_file = read(opened)
+    for model in (read(file.read_bytes()), by_file, read(io.BytesIO(file.read_bytes()))):
+        assert model.source.sha256 == by_path.source.sha256
+        for one, other in zip(model.layers, by_path.layers, strict=True):
+            for name, weight in one.weights.items():
+                assert np.array_equal(weight.read(), other.weights[name].read())
+    assert by_file.source.path == str(file)
+    assert read(file.read_bytes()).source.path == "the model in memory"
+
+
+def test_bytes_of_nothing_and_of_something_else_are_refused(file: Path, error_of: Error) -> None:
+    assert error_of(lambda: read(b"")).startswith("error[empty]: the model in memory is empty")
+    assert error_of(lambda: read(b"text")).startswith("error[not-a-model]: the model in memory is")
+    assert error_of(lambda: read(io.StringIO("text"))).startswith(  # type: ignore[arg-type]
+        "error[source-type]: the model in memory does not give bytes"
+    )
+
+
+def test_nothing_lies_beside_bytes(error_of: Error) -> None:
+    manifest = [{"paths": ["README.md"], "weights": []}]
+    text = json.dumps({"modelTopology": SMALL | {"keras_version": "2.15.0"},
+                       "weightsManifest": manifest})  # fmt: skip
+    assert error_of(lambda: read(text.encode())).startswith("error[outside]")

@@ -161,6 +161,8 @@ class _Graph:
                 self._masks.left_steps(part.where, inputs, found)
             return found
         layer = self._layers.get(part)
+        if layer is not None and not inputs:
+            _refuse(part.owner, f"{named(part.name)} called once more, with nothing")
         time = self._times[part]
         self._times[part] += 1
         try:
