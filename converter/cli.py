@@ -45,6 +45,7 @@ def convert(
     force: bool = False,
     verify: bool = True,
     era: EraName | None = None,
+    arch: Path | None = None,
     keras_python: Path | None = None,
     exit_zero: bool = False,
     format: Format = "text",
@@ -62,6 +63,7 @@ def convert(
         force: Replace what is there already.
         verify: Run both and compare; without it nothing says that they are the same.
         era: The Keras whose meaning the model has, where the file says it wrongly.
+        arch: The architecture of a file of weights: JSON, YAML, or another saved model.
         keras_python: A Python that has Keras, to load and run a Keras file that was written;
             without it the one that runs ifco, if it has.
         exit_zero: End with 0 also if the models differ or it could not be decided.
@@ -80,6 +82,7 @@ def convert(
             force=force,
             verify=verify,
             era=era_of(era),
+            arch=arch,
             keras_python=keras_python,
         )
     show(format, lambda console: show_conversion(console, done), lambda: conversion_as_dict(done))
@@ -92,6 +95,7 @@ def inspect(
     *,
     values: bool | None = None,
     era: EraName | None = None,
+    arch: Path | None = None,
     format: Format = "text",
 ) -> int:
     """Show what is in a saved model: layers, parameters, and each recurrent layer taken apart.
@@ -103,13 +107,14 @@ def inspect(
         model: A saved Keras model.
         values: Print the numbers of recurrent layers; by default those of small layers.
         era: The Keras whose meaning the model has, where the file says it wrongly.
+        arch: The architecture of a file of weights: JSON, YAML, or another saved model.
         format: How the result is printed.
     """
     from converter.readers import read
     from converter.report.inspection import inspect as look
     from converter.report.inspection_text import show_inspection
 
-    found = look(read(model, era=era_of(era)), values=values)
+    found = look(read(model, era=era_of(era), arch=arch), values=values)
     show(format, lambda console: show_inspection(console, found), found.as_dict)
     return 0
 
@@ -120,6 +125,7 @@ def verify(
     /,
     *,
     era: EraName | None = None,
+    arch: Path | None = None,
     keras_python: Path | None = None,
     exit_zero: bool = False,
     format: Format = "text",
@@ -133,6 +139,7 @@ def verify(
         original: A saved Keras model.
         artefact: What it became: the folder or the Keras file that convert wrote.
         era: The Keras whose meaning the model has, where the file says it wrongly.
+        arch: The architecture of a file of weights: JSON, YAML, or another saved model.
         keras_python: A Python that has Keras, to load and run a Keras file; without it the one
             that runs ifco, if it has.
         exit_zero: End with 0 also if the models differ or it could not be decided.
@@ -142,7 +149,7 @@ def verify(
     from converter.verify import verify as decide
 
     with progress(f"verifying {artefact}"):
-        verdict = decide(original, artefact, era=era_of(era), keras_python=keras_python)
+        verdict = decide(original, artefact, era=era_of(era), arch=arch, keras_python=keras_python)
     show(format, lambda console: show_verdict(console, verdict), verdict.as_dict)
     return 0 if exit_zero else verdict.status.exit_code
 

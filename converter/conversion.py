@@ -47,6 +47,7 @@ def convert(
     force: bool = False,
     verify: bool = True,
     era: Era | None = None,
+    arch: str | os.PathLike[str] | None = None,
     keras_python: str | os.PathLike[str] | None = None,
 ) -> Conversion:
     """Convert a saved model, and verify what was written.
@@ -62,6 +63,7 @@ def convert(
         force: Replace files that exist.
         verify: Execute what was written, and hold it against the judge.
         era: Which Keras the source means, where the file does not say the truth.
+        arch: The architecture of weights: a JSON or YAML file, or another saved model.
         keras_python: An interpreter that has Keras, to load a Keras file that was written; without
             it this one, if it has.
 
@@ -73,7 +75,7 @@ def convert(
     check_suffix(place, to)
     from converter.readers import read
 
-    model = read(source, era=era)
+    model = read(source, era=era, arch=arch)
     artefact = target.make(model, place.name, Options(keras_python))
     alone = place.name if target.suffix else ""
     folder = place.parent if alone else place

@@ -4,4 +4,13 @@ A twin `cnn_lstm` is the module `models.cnn_lstm` with `keras_model`, the class 
 `copy_weights`. README.md beside this file is the tour.
 """
 
-TWINS = ("question", "forecaster", "sentiment", "characters", "cnn_lstm")
+TWINS = (
+    "question",
+    "forecaster",
+    "sentiment",
+    "characters",
+    "cnn_lstm",
+    "tagger",
+    "translator",
+    "stream",
+)

@@ -11,6 +11,8 @@ Run from the root, each time under the interpreter that has that Keras:
     python -m scripts.make_test_data --keras shards      tf_keras, and TensorFlow 2.16 or newer
     python -m scripts.make_test_data --keras export      Keras 3
     python -m scripts.make_test_data --keras cudnn       TensorFlow 2.15, Keras 2.15
+    python -m scripts.make_test_data --keras weights215  the same
+    python -m scripts.make_test_data --keras weights3    Keras 3
 
 The same versions give the same weights, inputs and answers each time; the files differ in the
 date that Keras writes into them. tests/data/README.md says what is there.
@@ -24,7 +26,7 @@ import sys
 import warnings
 
 from scripts import test_data
-from scripts.test_data import bad, cudnn, savedmodel, writing
+from scripts.test_data import bad, cudnn, savedmodel, weights_alone, writing
 
 MODULES = {
     "keras3": "keras",
@@ -36,6 +38,8 @@ MODULES = {
     "shards": "tf_keras",
     "export": "keras",
     "cudnn": "keras",
+    "weights215": "keras",
+    "weights3": "keras",
 }
 VERSIONS = {
     "keras3": "3.",
@@ -47,6 +51,8 @@ VERSIONS = {
     "shards": "2.",
     "export": "3.",
     "cudnn": "2.15.",
+    "weights215": "2.15.",
+    "weights3": "3.",
 }
 
 
@@ -78,6 +84,8 @@ def main() -> int:
         savedmodel.write_all(keras, arguments.keras, written_by, arguments.only)
     elif arguments.keras == "cudnn":
         cudnn.write_all(keras, written_by, arguments.only)
+    elif arguments.keras in ("weights215", "weights3"):
+        weights_alone.write_all(keras, written_by, arguments.only)
     else:
         print(f"{len(test_data.ARCHITECTURES)} architectures are known")
         writing.write_all(keras, arguments.keras, written_by, arguments.only)

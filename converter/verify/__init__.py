@@ -28,6 +28,7 @@ def verify(
     artefact: str | os.PathLike[str],
     *,
     era: Era | None = None,
+    arch: str | os.PathLike[str] | None = None,
     keras_python: str | os.PathLike[str] | None = None,
 ) -> Verdict:
     """Hold a converted model against its source, by the judge. It executes the artefact.
@@ -36,6 +37,7 @@ def verify(
         source: A saved model.
         artefact: The folder or the Keras file that `convert` wrote.
         era: As for `convert`.
+        arch: As for `convert`.
         keras_python: As for `convert`.
 
     Raises:
@@ -43,7 +45,7 @@ def verify(
     """
     from converter.readers import read
 
-    model, path = read(source, era=era), Path(artefact)
+    model, path = read(source, era=era, arch=arch), Path(artefact)
     if path.is_file():
         from converter.verify.keras import verify_file
 

@@ -68,39 +68,6 @@ def subclassed(keras: Keras, path: Path) -> None:
     save(model, path)
 
 
-@bad("masking.keras", "masking.h5")
-def masking(keras: Keras, path: Path) -> None:
-    """Masking before an LSTM."""
-    layers = keras.layers
-    save(chain(keras, (None, 3), layers.Masking(-1.0), layers.LSTM(2), layers.Dense(1)), path)
-
-
-@bad("mask_zero.keras")
-def mask_zero(keras: Keras, path: Path) -> None:
-    """An Embedding with mask_zero before an LSTM."""
-    layers = keras.layers
-    words = layers.Embedding(5, 3, mask_zero=True)
-    save(chain(keras, (None,), words, layers.LSTM(2), layers.Dense(1), dtype="int32"), path)
-
-
-@bad("stateful.keras")
-def stateful(keras: Keras, path: Path) -> None:
-    """An LSTM that goes on where the last batch ended."""
-    layers = keras.layers
-    x = keras.Input(batch_shape=(2, None, 3))
-    save(keras.Model(x, layers.Dense(1)(layers.LSTM(2, stateful=True)(x))), path)
-
-
-@bad("initial_state.keras")
-def initial_state(keras: Keras, path: Path) -> None:
-    """An LSTM that starts from another one's state."""
-    layers = keras.layers
-    x = keras.Input((None, 3), name="before")
-    y = keras.Input((None, 3), name="after")
-    _, h, c = layers.LSTM(2, return_state=True)(x)
-    save(keras.Model([x, y], layers.LSTM(2)(y, initial_state=[h, c])), path)
-
-
 @bad("mixed_float16.keras")
 def mixed_float16(keras: Keras, path: Path) -> None:
     """Computed in float16, kept in float32."""

@@ -35,7 +35,7 @@ class Library:
         if self.fails is not None:
             raise self.fails
 
-    def read(self, source: Path, *, era: Era | None = None) -> Model:
+    def read(self, source: Path, *, era: Era | None = None, arch: Path | None = None) -> Model:
         self.called("read", source, era)
         return question()
 
@@ -56,6 +56,7 @@ class Library:
         artefact: Path,
         *,
         era: Era | None = None,
+        arch: Path | None = None,
         keras_python: Path | None = None,
     ) -> Verdict:
         self.called("verify", source, artefact, era)
@@ -117,6 +118,7 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
                 "force": False,
                 "verify": True,
                 "era": None,
+                "arch": None,
                 "keras_python": None,
             },
         )
@@ -150,6 +152,7 @@ def test_convert_takes_what_is_typed(ifco: Command, library: Library) -> None:
         "force": True,
         "verify": False,
         "era": Era.KERAS_2,
+        "arch": None,
         "keras_python": None,
     }
 

@@ -30,6 +30,7 @@ def test_an_option_may_stand_in_pyproject(ifco: Command, library: Library) -> No
         "force": True,
         "verify": False,
         "era": Era.KERAS_2,
+        "arch": None,
         "keras_python": None,
     }
 
@@ -76,7 +77,7 @@ def test_a_file_without_a_table_says_nothing(ifco: Command, library: Library, te
     assert ifco("convert a.h5").code == 0
 
 
-ALL = "era, exit-zero, force, format, keras-python, out, to, values, verify"
+ALL = "arch, era, exit-zero, force, format, keras-python, out, to, values, verify"
 WRONG = [
     (
         "[tool.ifco]\nfrce = true\n",
@@ -86,7 +87,7 @@ WRONG = [
     (
         "[tool.ifco.inspect]\nforce = true\n",
         "force in [tool.ifco.inspect] is no option",
-        "options: era, format, values",
+        "options: arch, era, format, values",
     ),
     (
         "[tool.ifco]\nmodel = 'a.h5'\n",

@@ -13,7 +13,10 @@ import pytest
 import torch
 
 import converter
-from converter.description import Call, Model
+from converter.activations import Activation
+from converter.description import Call, Masking, Model, Value
+from converter.judge import Judge
+from tests.models_by_hand import Maker, called, graph
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,9 +29,21 @@ FLOAT32 = 1e-5
 NAMES = [
     "lstm_last", "lstm_sequences", "gru_sequences", "gru_before", "rnn_last", "softsign",
     "stacked", "other_value", "zeros_sequences", "zeros_last", "zeros_softsign", "backwards",
-    "backwards_last", "both_last", "both_sequences", "both_sum", "both_softsign",
-    "both_stacked", "two_cells", "dense_between", "lost_in_a_convolution", "tagger", "residual",
-    "states", "started", "both_started", "translator",
+    "backwards_last", "backwards_zeros", "both_last", "both_sequences", "both_sum",
+    "both_softsign", "both_stacked", "both_separate", "both_multiplied",
+    "both_last_of_two_cells", "two_cells", "dense_between", "lost_in_a_convolution", "mean",
+    "unrolled", "tagger", "residual", "states", "started", "both_started", "translator",
+    "merged_three", "merged_three_extreme", "joined_features", "joined_steps",
+    "joined_with_unmasked", "through_a_model", "out_of_a_model", "in_a_model", "given", "shared",
+    "hierarchy", "each_page", "mean_of_each_page",
+    *(f"merged_by_{kind}{one}"
+      for kind in ("add", "subtract", "average", "multiply", "maximum", "minimum")
+      for one in ("", "_one")),
+]  # fmt: skip
+
+STREAMS = [
+    "stream", "stream_stacked", "stream_both", "stream_masked", "stream_masked_both",
+    "stream_backwards", "stream_two_cells",
 ]  # fmt: skip
 
 
@@ -54,24 +69,40 @@ def model_of(folder: Path, name: str) -> Model:
     return converter.read(next(path for path in folder.glob(f"{name}.*") if path.suffix != ".npz"))
 
 
-def arrays(folder: Path, name: str, kind: str) -> list[np.ndarray]:
+def arrays(folder: Path, name: str, kind: str, call: int = 0) -> list[np.ndarray]:
     recorded = np.load(folder / f"{name}.npz")
-    count = sum(key.startswith(kind) for key in recorded)
-    return [recorded[f"{kind}{i}"] for i in range(count)]
+    count = sum(key.startswith(f"{call}{kind}") for key in recorded)
+    return [recorded[f"{call}{kind}{i}"] for i in range(count)]
 
 
 def distance(given: object, expected: list[np.ndarray]) -> float:
+    """The largest error as a part of the largest output; infinite where NaN is elsewhere."""
     answers = given if isinstance(given, tuple) else (given,)
     assert [np.shape(one) for one in answers] == [one.shape for one in expected]
-    return max(
-        float(np.abs(np.asarray(one) - other).max() / np.abs(other).max())
-        for one, other in zip(answers, expected, strict=True)
-    )
+    largest = 0.0
+    for one, other in zip(map(np.asarray, answers), expected, strict=True):
+        if not np.array_equal(np.isnan(one), np.isnan(other)):
+            return float("inf")
+        largest = max(largest, float(np.nanmax(np.abs(one - other)) / np.nanmax(np.abs(other))))
+    return largest
 
 
 def judged(model: Model, folder: Path, name: str, kind: str) -> float:
     answers = converter.judge(model, *arrays(folder, name, "in"))
     return distance(answers, arrays(folder, name, kind))
+
+
+def judged_streams(model: Model, folder: Path, name: str, kind: str, *, reset: bool) -> list[float]:
+    """How far each of two runs is, one after the other."""
+    judge = Judge(model)
+    distances = []
+    for call in range(2):
+        values = judge.run(arrays(folder, name, "in", call))
+        answers = tuple(values[value.name] for value in model.outputs)
+        distances.append(distance(answers, arrays(folder, name, kind, call)))
+        if reset:
+            judge.reset_states()
+    return distances
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -95,7 +126,13 @@ def test_tf_keras_means_what_the_judge_computes(saved: dict[str, Path], name: st
 
 GIVEN_STATES = {"started", "both_started"}
 
-USES_A_MASK = sorted(set(NAMES) - {"lost_in_a_convolution"} - GIVEN_STATES)
+UNUSED = {"lost_in_a_convolution", "joined_with_unmasked"}
+"""Models in which a mask is lost, or says that every step counts."""
+
+NONE_IN_KERAS_3 = {f"merged_by_{kind}_one" for kind in ("add", "subtract", "average")}
+"""In Keras 3, the sum of a tensor with a mask and one without has none."""
+
+USES_A_MASK = sorted(set(NAMES) - UNUSED - NONE_IN_KERAS_3 - GIVEN_STATES)
 
 
 @pytest.mark.parametrize("name", sorted(GIVEN_STATES))
@@ -149,12 +186,115 @@ def test_a_masked_lstm_is_one_call_in_the_source(saved: dict[str, Path]) -> None
     assert "x, _ = masked(self.both, self.words(tokens), mask)" in text
 
 
-@pytest.mark.parametrize("name", USES_A_MASK)
-def test_convert_verifies_with_masked_steps(
+CONVERTED = [
+    "softsign", "zeros_last", "both_stacked", "two_cells", "mean", "tagger", "both_separate",
+    "merged_three", "merged_three_extreme", "joined_steps", "in_a_model", "given", "hierarchy",
+    "translator", *STREAMS,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_convert_verifies_with_masked_steps_and_several_calls(
     saved: dict[str, Path], name: str, tmp_path: Path
 ) -> None:
     source = next(saved["keras"].glob(f"{name}.keras"))
     verdict = converter.convert(source, out=tmp_path / "out").verdict
     assert verdict is not None
     assert verdict.status is converter.Status.EQUAL, verdict.reason
-    assert any("masked" in one.case for one in verdict.comparisons)
+    said = [one.case for one in verdict.comparisons]
+    assert any("masked" in case for case in said) or name in STREAMS
+    assert any(case.endswith("call 2") for case in said) == (name in STREAMS)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("who", ["keras", "tf_keras"])
+def test_a_stateful_layer_goes_on_in_the_judge_and_in_the_module(
+    saved: dict[str, Path], who: str, name: str
+) -> None:
+    folder = saved[who]
+    model = model_of(folder, name)
+    if who == "keras":
+        assert max(judged_streams(model, folder, name, "exact", reset=False)) < EXACT
+    module = converter.to_torch(model)
+    for call in (0, 1):
+        with torch.inference_mode():
+            given = module(*map(torch.from_numpy, arrays(folder, name, "in", call)))
+        assert distance(given, arrays(folder, name, "out", call)) < FLOAT32
+    module.reset_states()
+    with torch.inference_mode():
+        given = module(*map(torch.from_numpy, arrays(folder, name, "in", 0)))
+    assert distance(given, arrays(folder, name, "out", 0)) < FLOAT32
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_state_that_is_lost_between_calls_shows(saved: dict[str, Path], name: str) -> None:
+    folder = saved["keras"]
+    distances = judged_streams(model_of(folder, name), folder, name, "exact", reset=True)
+    assert distances[0] < EXACT
+    assert distances[1] > 1e-3
+
+
+def test_states_are_no_parameters_and_not_in_the_file(saved: dict[str, Path]) -> None:
+    module = converter.to_torch(model_of(saved["keras"], "stream"))
+    assert any(name.endswith("_h") for name in dict(module.named_buffers()))
+    assert not any(name.endswith(("_h", "_c")) for name in module.state_dict())
+
+
+def test_a_stateful_module_is_trained_from_call_to_call(saved: dict[str, Path]) -> None:
+    # The states are no part of the graph: else the second backward would fail.
+    module = converter.to_torch(model_of(saved["keras"], "stream"))
+    for call in (0, 1):
+        module(torch.from_numpy(arrays(saved["keras"], "stream", "in", call)[0])).sum().backward()
+
+
+@pytest.mark.parametrize("name", ["lstm_sequences", "both_last", "both_sequences", "mean"])
+def test_a_mask_that_is_turned_round_shows(saved: dict[str, Path], name: str) -> None:
+    folder = saved["keras"]
+    model = model_of(folder, name)
+    module = converter.to_torch(model)
+    text = converter.to_torch_source(model).replace(".any(-1)", ".any(-1).flip(1)")
+    namespace: dict[str, type[torch.nn.Module]] = {}
+    exec(compile(text, "model.py", "exec"), namespace)
+    turned = namespace[type(module).__name__]()
+    turned.load_state_dict(module.state_dict())
+    with torch.inference_mode():
+        given = turned(*map(torch.from_numpy, arrays(folder, name, "in")))
+    assert distance(given, arrays(folder, name, "out")) > 1e-3
+
+
+def from_state(*, starts: bool, activation: str) -> Model:
+    """A masked GRU with an initial state, as Keras 2 before 2.3 has it, or as all others have."""
+    layer = Maker(3).gru(
+        "gru",
+        3,
+        4,
+        activations={"activation": Activation.of(activation)},
+        return_sequences=True,
+        return_state=True,
+        starts_from_state=starts,
+    )
+    x, h = Value("x", (None, None, 3)), Value("h", (None, 4))
+    made = called(Masking(name="masking", mask_value=0.0), x)
+    kept, mask = made.outputs
+    used = replace(called(layer, kept, h), masks=(replace(mask, dtype="bool"), None))
+    return graph((x, h), (made, used), used.outputs)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "softsign"])
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_step_before_the_first_returns_the_initial_state_or_zeros(
+    starts: bool, activation: str
+) -> None:
+    generator = np.random.default_rng(0)
+    x, h = generator.normal(size=(3, 5, 3)), generator.normal(size=(3, 4))
+    x[0, :2] = x[1] = 0  # the first two steps, and all
+    model = from_state(starts=starts, activation=activation)
+    sequence, last = converter.judge(model, x, h)
+    first = h if starts else np.zeros_like(h)
+    np.testing.assert_array_equal(sequence[0, :2], [first[0]] * 2)
+    np.testing.assert_array_equal(sequence[1], [first[1]] * 5)
+    np.testing.assert_array_equal(last[1], h[1])
+    assert np.abs(sequence[0, 2] - sequence[0, 1]).max() > 1e-3
+    module = converter.to_torch(model).double()
+    given = [one.detach().numpy() for one in module(torch.from_numpy(x), torch.from_numpy(h))]
+    assert distance(tuple(given), [sequence, last]) < EXACT

@@ -340,5 +340,6 @@ def test_weights_alone_are_no_model(archived: bool, file: Path, error_of: Error)
     assert error_of(lambda: read(file)) == (
         "error[no-architecture]: model has weights and no architecture\n"
         "  found: no model_config in it\n"
-        "  help:  save the whole model: model.save('model.keras')"
+        "  help:  --arch model.json, or another saved model of this architecture; ifco inspect "
+        "says what the weights alone tell"
     )

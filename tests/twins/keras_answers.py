@@ -38,11 +38,21 @@ def redraw(model: Any, rng: np.random.Generator) -> None:
         weight.assign(values)
 
 
-def draw(model: Any, batch: int, time: int, rng: np.random.Generator) -> NDArray[Any]:
+def draw(
+    model: Any, number: int, batch: int, longer: int, rng: np.random.Generator
+) -> NDArray[Any]:
     """An input of that many rows and steps: token numbers, or features of size 1."""
-    if model.input_dtype == "int32":
-        return rng.integers(model.get_layer("embedding").input_dim, size=(batch, time))
-    return rng.normal(size=(batch, time, model.input_shape[-1])).astype(np.float32)
+    tensor = model.inputs[number]
+    batch = tensor.shape[0] or batch
+    time = tensor.shape[1] or SHORTEST.get(model.name, 1) + longer + number
+    if tensor.dtype != "int32":
+        return rng.normal(size=(batch, time, tensor.shape[-1])).astype(np.float32)
+    tables = [layer for layer in model.layers if hasattr(layer, "mask_zero")]
+    tokens = rng.integers(1, tables[number].input_dim, size=(batch, time))
+    if tables[number].mask_zero:  # the first sentence is whole, the last one empty
+        lengths = np.linspace(time, 0, batch).astype(int) if batch > 1 else [time]
+        tokens[np.arange(time) >= np.array(lengths)[:, None]] = 0
+    return tokens
 
 
 def answers(name: str, model: Any, rng: np.random.Generator) -> dict[str, Any]:
@@ -54,10 +64,12 @@ def answers(name: str, model: Any, rng: np.random.Generator) -> dict[str, Any]:
         for place, array in enumerate(layer.get_weights())
     }
     for case, (batch, longer) in enumerate(CASES):
-        time = model.input_shape[1] or SHORTEST.get(name, 1) + longer
-        found[f"inputs/{case}"] = draw(model, batch, time, rng)
-        found[f"answers/{case}"] = np.asarray(model(found[f"inputs/{case}"], training=False))
-    found["layers"] = [layer.name for layer in model.layers]
+        given = [draw(model, k, batch, longer, rng) for k in range(len(model.inputs))]
+        found |= {f"inputs/{case}/{k}": array for k, array in enumerate(given)}
+        answer = model(given if len(given) > 1 else given[0], training=False)
+        found[f"answers/{case}"] = np.asarray(answer)
+    own = [layer for layer in model.layers if type(layer).__name__ != "InputLayer"]
+    found["layers"] = [layer.name for layer in own]
     found["parameters"] = model.count_params()
     found["trained"] = sum(prod(weight.shape) for weight in model.trainable_weights)
     return found

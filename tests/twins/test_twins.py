@@ -23,6 +23,7 @@ from models import TWINS
 from models.mapping import Array
 from models.question import Question
 from models.sentiment import Sentiment
+from models.stream import Stream
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,14 +101,17 @@ def module(recorded: Recorded, name: str) -> nn.Module:
     return module.eval()
 
 
-def difference(module: Callable[[torch.Tensor], torch.Tensor], recorded: Recorded) -> float:
-    """How far the module's answers are from Keras's, at most."""
-    inputs, answers = recorded.all("inputs/"), recorded.all("answers/")
-    assert len(inputs) == len(answers) == 4
+def difference(module: Callable[..., torch.Tensor], recorded: Recorded) -> float:
+    """How far the module's answers are from Keras's, at most; what it kept is forgotten first."""
+    if hasattr(module, "reset_states"):
+        module.reset_states()
+    answers = recorded.all("answers/")
+    assert len(answers) == 4
     largest = 0.0
-    for x, expected in zip(inputs, answers, strict=True):
+    for case, expected in enumerate(answers):
+        given = [torch.from_numpy(array) for array in recorded.all(f"inputs/{case}/")]
         with torch.no_grad():
-            found = module(torch.from_numpy(x)).numpy()
+            found = module(*given).numpy()
         assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
         assert np.isfinite(found).all()
         largest = max(largest, float(np.abs(found - expected).max()))
@@ -186,10 +190,41 @@ def test_any_bias_lost_or_doubled_shows(module: nn.Module, recorded: Recorded, f
 
 @pytest.mark.parametrize("name", sorted({*TWINS} - {"question"}))
 def test_time_reversed_shows(module: nn.Module, recorded: Recorded) -> None:
-    assert difference(lambda x: module(x.flip(1)), recorded) > SHOWS
+    assert difference(lambda *x: module(*(one.flip(1) for one in x)), recorded) > SHOWS
 
 
-@pytest.mark.parametrize("name", ["sentiment"])
+@pytest.mark.parametrize("name", ["tagger"])
+def test_padding_that_is_read_shows(module: nn.Module, recorded: Recorded) -> None:
+    lstm, embedding = module.get_submodule("lstm"), module.get_submodule("embedding")
+
+    def reading_all(tokens: torch.Tensor) -> torch.Tensor:
+        sequence, _ = lstm(embedding(tokens))
+        return module.get_submodule("head")(sequence).softmax(-1)
+
+    assert difference(reading_all, recorded) > SHOWS
+
+
+@pytest.mark.parametrize("name", ["translator"])
+def test_states_that_are_not_handed_on_show(module: nn.Module, recorded: Recorded) -> None:
+    decoder, words = module.get_submodule("decoder"), module.get_submodule("target_words")
+
+    def from_zeros(_source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        sequence, _ = decoder(words(target))
+        return module.get_submodule("head")(sequence).softmax(-1)
+
+    assert difference(from_zeros, recorded) > SHOWS
+
+
+@pytest.mark.parametrize("name", ["stream"])
+def test_states_that_are_lost_between_calls_show(module: Stream, recorded: Recorded) -> None:
+    def forgetful(x: torch.Tensor) -> torch.Tensor:
+        module.reset_states()
+        return module(x)
+
+    assert difference(forgetful, recorded) > SHOWS
+
+
+@pytest.mark.parametrize("name", ["sentiment", "tagger"])
 def test_directions_exchanged_show(module: nn.Module, recorded: Recorded) -> None:
     lstm = module.get_submodule("lstm")
     for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):

@@ -58,15 +58,24 @@ def read(file: File, era: Era | None) -> Model:
         file: It begins as a ZIP does.
         era: What the caller knows better than the archive.
     """
-    contents = zipped.members(file, (CONFIG, METADATA, WEIGHTS))
-    for name in (CONFIG, METADATA, WEIGHTS):
-        if name not in contents:
-            raise FormatError(
-                f"{file.path} is a ZIP archive, but not one of Keras",
-                context=f"no {name} in it",
-                hint="give a .keras or .h5 file that model.save wrote",
-                code="not-a-model",
-            )
+    contents = _members(file)
+    document, version = _config(file, contents)
+    writer = Writer.of(version, file.path, era)
+    model = read_model(document, file.path)
+
+    def search(wanted: list[Expected]) -> Found:
+        with Hdf5.opened(contents[WEIGHTS], file.path) as weights:
+            return search_vars(weights, wanted, model, writer, file.path)
+
+    return assembled(model, writer, search, file, FORM)
+
+
+def config_of(file: File) -> tuple[object, str]:
+    """The config of the model in an archive, and the version of its writer."""
+    return _config(file, _members(file))
+
+
+def _config(file: File, contents: dict[str, Content]) -> tuple[object, str]:
     metadata = parse(_text(file, contents, METADATA), f"{METADATA} of {file.path}")
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     if not isinstance(version, str):
@@ -76,14 +85,26 @@ def read(file: File, era: Era | None) -> Model:
             hint="the file may be damaged; save the model again",
             code="config",
         )
-    writer = Writer.of(version, file.path, era)
-    model = read_model(parse(_text(file, contents, CONFIG), f"{CONFIG} of {file.path}"), file.path)
+    return parse(_text(file, contents, CONFIG), f"{CONFIG} of {file.path}"), version
 
-    def search(wanted: list[Expected]) -> Found:
-        with Hdf5.opened(contents[WEIGHTS], file.path) as weights:
-            return _found(weights, wanted, model, writer, file.path)
 
-    return assembled(model, writer, search, file, FORM)
+def weights_of(file: File) -> Content:
+    """The HDF5 file in an archive."""
+    return _members(file)[WEIGHTS]
+
+
+def _members(file: File) -> dict[str, Content]:
+    """The members of an archive of Keras."""
+    contents = zipped.members(file, (CONFIG, METADATA, WEIGHTS))
+    for name in (CONFIG, METADATA, WEIGHTS):
+        if name not in contents:
+            raise FormatError(
+                f"{file.path} is a ZIP archive, but not one of Keras",
+                context=f"no {name} in it",
+                hint="give a .keras or .h5 file that model.save wrote",
+                code="not-a-model",
+            )
+    return contents
 
 
 def _text(file: File, contents: dict[str, Content], name: str) -> bytes:
@@ -94,10 +115,10 @@ def _text(file: File, contents: dict[str, Content], name: str) -> bytes:
         return handle.read()
 
 
-def _found(
+def search_vars(
     weights: Hdf5, wanted: list[Expected], model: ModelPart, writer: Writer, path: str
 ) -> Found:
-    """Each weight that is wanted; there must be no others."""
+    """Each weight that is wanted, in the groups of Keras 3; there must be no others."""
     present: dict[str, str] = {}
     for name in weights.datasets(skip=NOT_LAYERS):
         plain = name.replace("\\", "/")

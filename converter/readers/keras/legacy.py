@@ -80,23 +80,35 @@ def read(file: File, era: Era | None) -> Model:
         file: It begins as HDF5 does.
         era: What the caller knows better than the file.
     """
-    content = Part(file, 0, file.size)
-    with Hdf5.opened(content, file.path) as opened:
-        document = opened.text("", "model_config")
-        if document is None:
-            raise _no_architecture(file, opened)
-        version, backend = (
-            opened.text("", key) or opened.text(GROUP, key) or ""
-            for key in ("keras_version", "backend")
-        )
+    document, version, backend = config_of(file)
     writer = Writer.of(version, file.path, era, backend)
-    model = read_model(parse(document, f"model_config of {file.path}"), file.path)
+    model = read_model(document, file.path)
+    content = Part(file, 0, file.size)
 
     def search(wanted: list[Expected]) -> Found:
         with Hdf5.opened(content, file.path) as weights:
-            return _found(weights, _as_saved(wanted, model), file.path, writer)
+            return search_groups(weights, wanted, model, writer, file.path)
 
     return assembled(model, writer, search, file, FORM)
+
+
+def config_of(file: File) -> tuple[object, str, str]:
+    """The config of the model in an HDF5 file, and the version and the backend that it names.
+
+    Raises:
+        FormatError: It has none.
+    """
+    with Hdf5.opened(Part(file, 0, file.size), file.path) as opened:
+        document = opened.text("", "model_config")
+        if document is None:
+            raise _no_architecture(file, opened)
+        version, backend = (about(opened, key) for key in ("keras_version", "backend"))
+    return parse(document, f"model_config of {file.path}"), version, backend
+
+
+def about(opened: Hdf5, key: str) -> str:
+    """What the file says of its writer; "" where it says nothing."""
+    return opened.text("", key) or opened.text(GROUP, key) or ""
 
 
 def _as_saved(wanted: list[Expected], model: ModelPart) -> list[Expected]:
@@ -112,7 +124,8 @@ def _no_architecture(file: File, opened: Hdf5) -> ConverterError:
         return FormatError(
             f"{file.path} has weights and no architecture",
             context="no model_config in it",
-            hint="save the whole model: model.save('model.keras')",
+            hint="--arch model.json, or another saved model of this architecture; "
+            "ifco inspect says what the weights alone tell",
             code="no-architecture",
         )
     return FormatError(
@@ -123,28 +136,47 @@ def _no_architecture(file: File, opened: Hdf5) -> ConverterError:
     )
 
 
-def _found(weights: Hdf5, wanted: list[Expected], path: str, writer: Writer) -> Found:
-    """Each weight that is wanted; there must be no others."""
+def search_groups(
+    weights: Hdf5,
+    wanted: list[Expected],
+    model: ModelPart,
+    writer: Writer,
+    path: str,
+    home: str = GROUP,
+) -> Found:
+    """Each weight that is wanted; there must be no others.
+
+    Args:
+        weights: The file.
+        wanted: By the layers of `model`.
+        model: Whose weights they are.
+        writer: Who wrote the weights.
+        path: Of the file, for the errors.
+        home: Where the groups of the layers are: at the root, "", in a file of weights alone.
+    """
     by_group: dict[str, list[Expected]] = {}
-    for expected in wanted:
+    for expected in _as_saved(wanted, model):
         by_group.setdefault(expected.owner.top.name, []).append(expected)
-    groups = weights.names(GROUP, "layer_names")
+    groups = weights.names(home, "layer_names")
     if groups is None:
-        raise damaged(path, f"no layer_names in {GROUP}")
+        raise damaged(path, f"no layer_names in {home or 'it'}")
+    inside = f"{home}/" if home else ""
     listed: dict[str, list[Entry]] = {}
     for group in groups if OF_THE_MODEL in groups else [*groups, OF_THE_MODEL]:
         if group in listed:
             raise damaged(path, f"layer {named(group)} twice")
-        names = weights.names(f"{GROUP}/{group}", "weight_names") or []
+        names = weights.names(f"{inside}{group}", "weight_names") or []
         listed[group] = [Entry.of(group, name) for name in names]
     present = set(weights.datasets(skip=NOT_LAYERS))
-    paths = [f"{GROUP}/{entry.path}" for entries in listed.values() for entry in entries]
+    paths = [f"{inside}{entry.path}" for entries in listed.values() for entry in entries]
     if len(set(paths)) < len(paths):
         raise damaged(path, "a weight that is listed twice")
     if left := [name for name in paths if name not in present]:
         raise damaged(path, f"{named(left[0])} is listed and not there")
     if left := sorted(present - set(paths)):
         raise surplus(left, path)
+    if not home:
+        by_group = _by_order(by_group, [name for name, entries in listed.items() if entries])
     found = {}
     for group, expected_here in by_group.items():
         entries = listed.pop(group, [])
@@ -152,11 +184,34 @@ def _found(weights: Hdf5, wanted: list[Expected], path: str, writer: Writer) -> 
             here = {expected.name for expected in expected_here}
             entries = [entry.of_keras_1(here) for entry in entries]
         for expected, entry in _matched(expected_here, entries, path):
-            dataset = checked(expected, weights.dataset(f"{GROUP}/{entry.path}"))
+            dataset = checked(expected, weights.dataset(f"{inside}{entry.path}"))
             found[expected.key] = weights.stored(dataset, entry.path)
     if left := [entry.path for entries in listed.values() for entry in entries]:
         raise surplus(left, path)
     return found
+
+
+def _by_order(by_group: dict[str, list[Expected]], groups: list[str]) -> dict[str, list[Expected]]:
+    """With the names of the groups: by order where the names are others, as `load_weights` does.
+
+    The layers of a model that is built once more are called `lstm_3` instead of `lstm_1`, and so
+    are the parts of a Bidirectional.
+    """
+    if set(by_group) == set(groups) or len(by_group) != len(groups):
+        return by_group
+    return {
+        group: [
+            replace(
+                expected,
+                hints=tuple(
+                    (*names, *(re.sub(r"_\d+$", "", name) for name in names))
+                    for names in expected.hints
+                ),
+            )
+            for expected in here
+        ]
+        for group, here in zip(groups, by_group.values(), strict=True)
+    }
 
 
 def _matched(

@@ -45,8 +45,9 @@ def _(layer: Recurrent, source: Source) -> None:
     # With a mask, what is returned last need not be the last state, unless both begin with zeros.
     zeros = not (states or layer.stateful or layer.zero_output_for_mask)
     ends = zeros or not (source.call and source.call.mask)
+    used = any(source.uses[value.name] for value in returned)
     for one in passes:
-        need_sequence = layer.return_sequences or one.backward is None or not ends
+        need_sequence = used and (layer.return_sequences or one.backward is None or not ends)
         need_states = bool(last) or layer.stateful or not need_sequence
         sequence, state_names = _statement(
             layer, one, source, x, states, time_axis, need_sequence, need_states
@@ -55,6 +56,9 @@ def _(layer: Recurrent, source: Source) -> None:
         states = states[STATES[one.direction.cell] * count :]
         if last:
             finals += [f"{name}[{k}]" for k in range(count) for name in state_names]
+            source.whole.update((name, count) for name in state_names)
+        if not used:
+            continue
         if count == 2:
             h = state_names[0] if state_names else ""
             texts += _both(layer, source, sequence, h, one.direction.units)
@@ -64,7 +68,8 @@ def _(layer: Recurrent, source: Source) -> None:
             texts.append(f"{sequence}.flip({time_axis})")
         else:
             texts.append(sequence)
-    _give(layer, source, returned, texts)
+    if used:
+        _give(layer, source, returned, texts)
     for value, text in zip(last, finals, strict=True):
         source.hold(value, text)
 
@@ -128,7 +133,8 @@ def _statement(
         shown = f"({', '.join(names)})" if len(names) == 2 else f"({shown}, _)"
     note = source.comment(whole)
     if not need_sequence:
-        note = f"{names[0]} (2, batch, {one.direction.units})"
+        directions = 1 if one.backward is None else 2
+        note = f"{names[0]} ({directions}, batch, {one.direction.units})"
     source.say(f"{sequence}, {shown}", text, note)
     if kept:
         source.say(", ".join(kept), ", ".join(f"{name}.detach()" for name in names))
@@ -170,11 +176,20 @@ def _called(layer: Recurrent, module: str, one: _Pass, source: Source, x: str, i
 
 def _initial(one: _Pass, source: Source, states: Sequence[Value], count: int) -> str:
     """Initial states as PyTorch takes them: (directions, batch, units) each."""
-    texts = [source.take(state) for state in states[: count * (2 if one.backward else 1)]]
-    if one.backward is None:
-        each = [f"{held.atom}.unsqueeze(0)" for held in texts]
-    else:
-        each = [f"torch.stack(({texts[k].text}, {texts[count + k].text}))" for k in range(count)]
+    directions = 1 if one.backward is None else 2
+    texts = [source.take(state) for state in states[: count * directions]]
+    each = []
+    for k in range(count):
+        own = texts[k::count]
+        whole = own[0].text.removesuffix("[0]")
+        if [held.text for held in own] == [
+            f"{whole}[{d}]" for d in range(source.whole.get(whole, 0))
+        ]:
+            each.append(whole)  # another layer's, as it gives them
+        elif directions == 1:
+            each.append(f"{own[0].atom}.unsqueeze(0)")
+        else:
+            each.append(f"torch.stack(({own[0].text}, {own[1].text}))")
     return each[0] if count == 1 else f"({', '.join(each)})"
 
 

@@ -77,6 +77,7 @@ class Source:
     parameters: list[str] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
     states: list[str] = field(default_factory=list)
+    whole: dict[str, int] = field(default_factory=dict)
     frozen_before: bool = False
     folded: bool = False
     call: Call | None = None

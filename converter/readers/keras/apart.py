@@ -1,0 +1,100 @@
+"""Weights in one file, their architecture in another.
+
+The weights are what `model.save_weights` wrote: `.weights.h5` of Keras 3 and of Keras 2.12 to 2.15,
+`.h5` of Keras 1 and 2, a checkpoint of TensorFlow; or those of a whole model, whose config is not
+looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from converter.description import Era, Model
+from converter.errors import FormatError
+from converter.readers import zipped
+from converter.readers.beside import sha256_of
+from converter.readers.file import Content, File, Part
+from converter.readers.keras import archive, checkpoint, hdf5, legacy
+from converter.readers.keras.architecture import ModelPart
+from converter.readers.keras.assembly import assembled
+from converter.readers.keras.blueprint import Blueprint
+from converter.readers.keras.era import Writer
+from converter.readers.keras.hdf5 import Hdf5
+from converter.readers.keras.weights import Expected, Found
+from converter.readers.strict import shown
+
+FORM = "Keras weights"
+
+
+def read(file: File, blueprint: Blueprint, era: Era | None) -> Model:
+    """The model of an architecture, with the weights of a file.
+
+    Args:
+        file: Of the weights.
+        blueprint: The architecture.
+        era: What the caller knows better than both files.
+
+    Raises:
+        WeightError: A weight is missing, surplus or misshapen.
+        FormatError: It has no weights, or is damaged.
+    """
+    model = blueprint.model()
+    if file.head.startswith(zipped.MAGIC):
+        content = archive.weights_of(file)
+        whole = _in_vars(content, file, model, blueprint.writer(era, "", ""))
+    elif file.head.startswith(hdf5.MAGIC):
+        whole = _in_hdf5(file, blueprint, model, era)
+    elif checkpoint.is_index(file):
+        whole = checkpoint.read(file, model, blueprint.writer(era, "", ""))
+    else:
+        raise FormatError(
+            f"{file.path} has no weights for an architecture",
+            context=f"it begins with {shown(file.head.decode('latin-1'))}",
+            hint="give what model.save_weights wrote, or a whole model without --arch",
+            code="no-weights",
+        )
+    both = [
+        (Path(one.path).name, one)
+        for one in (replace(file, sha256=whole.source.sha256), blueprint.file)
+    ]
+    source = replace(
+        whole.source,
+        form=f"{whole.source.form} and the architecture in {Path(blueprint.file.path).name}",
+        sha256=sha256_of(both),
+    )
+    return replace(whole, source=source)
+
+
+def _in_hdf5(file: File, blueprint: Blueprint, model: ModelPart, era: Era | None) -> Model:
+    content = Part(file, 0, file.size)
+    with Hdf5.opened(content, file.path) as opened:
+        version, backend = (legacy.about(opened, key) for key in ("keras_version", "backend"))
+        homes = [
+            home for home in ("", legacy.GROUP) if opened.names(home, "layer_names") is not None
+        ]
+        in_vars = any("/vars/" in f"/{name}" for name in opened.datasets())
+    writer = blueprint.writer(era, version, backend)
+    if not homes:
+        if not in_vars:
+            raise FormatError(
+                f"{file.path} is an HDF5 file without the weights of a model",
+                context="no layer_names in it, and no layers",
+                hint="give what model.save_weights wrote",
+                code="no-weights",
+            )
+        return _in_vars(content, file, model, writer)
+
+    def search(wanted: list[Expected]) -> Found:
+        with Hdf5.opened(content, file.path) as weights:
+            return legacy.search_groups(weights, wanted, model, writer, file.path, homes[0])
+
+    return assembled(model, writer, search, file, f"{FORM} (.h5)")
+
+
+def _in_vars(content: Content, file: File, model: ModelPart, writer: Writer) -> Model:
+    def search(wanted: list[Expected]) -> Found:
+        with Hdf5.opened(content, file.path) as weights:
+            return archive.search_vars(weights, wanted, model, writer, file.path)
+
+    return assembled(model, writer, search, file, f"{FORM} (.weights.h5)")
