@@ -1,5 +1,7 @@
 """Weights without their architecture, and the architecture as JSON: what `save_weights` writes."""
 
+from typing import Any
+
 import numpy as np
 
 from scripts.test_data import manifest
@@ -46,7 +48,8 @@ def write_all(keras: Keras, written_by: str, only: str | None) -> None:
     if is_keras2(keras):
         paths.append(folder / f"{name}_weights.h5")
         model.save_weights(paths[-1])
-    np.savez_compressed(paths[2], **answered(model, name))
+    arrays: dict[str, Any] = answered(model, name)
+    np.savez_compressed(paths[2], **arrays)
     for path in paths:
         rows["files"][manifest.key(path)] = manifest.row(path, written_by)
         rows["about"][manifest.stem(path.name)] = ABOUT
