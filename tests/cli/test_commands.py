@@ -246,7 +246,7 @@ USAGE = [
     (
         "inspct a.h5",
         'Unknown command "inspct". Did you mean "inspect"? Available commands: convert, inspect, '
-        "verify.",
+        "verify, doctor.",
         "ifco --help",
     ),
 ]

@@ -113,7 +113,7 @@ class _Writing:
         }
         if not self.legacy:  # a single tensor, not a list of one
             ends = {key: all_[0] if len(all_) == 1 else all_ for key, all_ in ends.items()}
-        name = model.name.replace("/", "_") or "model"
+        (name,) = keras_names([model.name or "model"], plain=self.legacy).values()
         config = {"name": name, "trainable": True, "layers": layers, **ends}
         if self.legacy:
             return {"class_name": "Functional", "config": config}

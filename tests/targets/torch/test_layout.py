@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from converter.targets.torch.layout import COLUMNS, arguments, statement
@@ -90,24 +90,35 @@ def in_a_class(lines: Sequence[str]) -> str:
     return "\n".join(["class M:", "    def forward(self, x):", *lines, ""])
 
 
+# A formatter is a process, so many statements are one example; what fails is found without
+# hypothesis's shrinking, which would start it thousands of times.
 many = settings(
-    max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=60,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
 @many
 @given(st.lists(st.tuples(statements, comments), min_size=1, max_size=20))
 def test_statements_are_unchanged_by_the_formatter(written: list[tuple[str, str]]) -> None:
-    lines = [line for text, note in written for line in statement(text, 8, note)]
-    assert formatted(in_a_class(lines)) == in_a_class(lines)
+    each = [statement(text, 8, note) for text, note in written]
+    every = in_a_class([line for lines in each for line in lines])
+    if formatted(every) != every:
+        for lines in each:
+            assert formatted(in_a_class(lines)) == in_a_class(lines)
+    assert formatted(every) == every
 
 
 @many
 @given(st.lists(signatures, min_size=1, max_size=20))
 def test_signatures_are_unchanged_by_the_formatter(written: list[str]) -> None:
     methods = ["\n".join([*statement(text, 4), "        return x", ""]) for text in written]
-    text = "\n".join(["class M:", *methods])
-    assert formatted(text) == text
+    every = "\n".join(["class M:", *methods])
+    if formatted(every) != every:
+        for method in methods:
+            assert formatted(f"class M:\n{method}") == f"class M:\n{method}"
+    assert formatted(every) == every
 
 
 @given(statements, st.integers(0, 12))
@@ -160,6 +171,15 @@ def test_arguments_that_fit_are_on_one_line() -> None:
     assert said(f"x = f({a}, {b}, {c})") == (
         f"        x = f(\n            {a}, {b}, {c}\n        )"
     )
+
+
+@pytest.mark.parametrize(("more", "lines"), [(0, 3), (1, 4)])
+def test_arguments_fit_up_to_the_last_column(more: int, lines: int) -> None:
+    a, b = "a" * 37, "b" * (37 + more)
+    assert len(f"{a}, {b}") == COLUMNS - 12 + more
+    written = said(f"x = f({a}, {b})")
+    assert len(written.split("\n")) == lines
+    assert formatted(in_a_class([written])) == in_a_class([written])
 
 
 def test_arguments_that_do_not_fit_are_a_line_each() -> None:

@@ -78,9 +78,9 @@ def test_the_list_of_attributes_is_that_of_the_torch_that_is_installed() -> None
     assert public <= MODULE_ATTRIBUTES
 
 
-@given(name=names, taken=st.frozensets(names, max_size=5), longest=st.integers(8, 40))
+@given(name=names, taken=st.frozensets(names, max_size=5), longest=st.integers(12, 40))
 def test_it_may_be_asked_to_be_shorter(name: str, taken: frozenset[str], longest: int) -> None:
-    """A variable is shorter than an attribute."""
+    """A variable is shorter than an attribute; no keyword with its `_` is longer than twelve."""
     made = identifier(name, taken, longest)
     assert is_name(made)
     assert len(made) <= longest
