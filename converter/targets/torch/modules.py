@@ -18,7 +18,8 @@ Bias = Tensor | None
 class Recurrence(nn.Module):
     """The loop over the steps, for cells that nn.LSTM, nn.GRU and nn.RNN lack.
 
-    Called like them, and with parameters of the same names.
+    Called like them, and with parameters of the same names. Eager, under torch.compile and
+    torch.export; both unroll the loop for the length that they see.
     """
 
     gates = 1
@@ -194,9 +195,10 @@ def masked(
     if not module.batch_first:
         x, mask = x.transpose(0, 1), mask.transpose(0, 1)
     lengths, steps = mask.sum(1), mask.shape[1]
-    order = (~mask).byte().argsort(dim=1, stable=True).unsqueeze(2).expand_as(x)
+    rows = torch.arange(len(x), device=x.device).unsqueeze(1)
+    order = (~mask).byte().argsort(dim=1, stable=True)
     packed = nn.utils.rnn.pack_padded_sequence(
-        x.gather(1, order),
+        x[rows, order],
         lengths.clamp(min=1).cpu(),
         batch_first=True,
         enforce_sorted=False,
@@ -213,9 +215,9 @@ def masked(
         # Backwards, the step before is the next one that counts.
         index = seen - mask.long() if k else seen - 1
         there = ((index >= 0) & (index < lengths.unsqueeze(1))).unsqueeze(2)
-        index = index.clamp(0, steps - 1).unsqueeze(2).expand_as(part)
         first = starts[0][k].unsqueeze(1) if from_state else 0
-        spread.append(torch.where(there, part.gather(1, index), first))
+        moved = part[rows, index.clamp(0, steps - 1)]
+        spread.append(torch.where(there, moved, first))
     some = (lengths > 0).view(1, -1, 1)
     ends = tuple(torch.where(some, *pair) for pair in zip(ends, starts, strict=True))
     sequence = torch.cat(spread, 2)
