@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeGuard
 
 from converter.description import (
     AnyOf,
@@ -383,15 +382,12 @@ def check_unrolled(where: str, config: object, layer: Layer) -> None:
     """
     if not (isinstance(layer, Recurrent) and layer.zero_output_for_mask and layer.return_sequences):
         return
-    inner = [config.get(key) for key in ("layer", "backward_layer")] if _is_dict(config) else []
-    configs = [config, *(one.get("config") for one in inner if _is_dict(one))]
-    unrolled = any(_is_dict(one) and one.get("unroll") is True for one in configs)
+    own = config if isinstance(config, dict) else {}
+    inner = [own.get(key) for key in ("layer", "backward_layer")]
+    configs = [own, *(one.get("config") for one in inner if isinstance(one, dict))]
+    unrolled = any(isinstance(one, dict) and one.get("unroll") is True for one in configs)
     if unrolled and any(direction.go_backwards for direction in layer.directions):
         raise _refusal(where, "unroll=True, read from the end: Keras zeroes other steps")
-
-
-def _is_dict(value: object) -> TypeGuard[dict[str, object]]:
-    return isinstance(value, dict)
 
 
 def _refusal(where: str, found: str) -> UnsupportedError:
