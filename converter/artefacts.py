@@ -151,6 +151,12 @@ class Target:
     make: Callable[[Model, str, Options], Artefact]
 
 
+def _state_dict(model: Model, name: str, _options: Options) -> Artefact:
+    from converter.state_dict import StateDict
+
+    return StateDict(model, name)
+
+
 def _keras(form: str) -> Target:
     return Target(f".{form}", lambda model, name, options: KerasFile(model, name, form, options))
 
@@ -160,6 +166,7 @@ TARGETS: Mapping[str, Target] = {
     "keras": _keras("keras"),
     "h5": _keras("h5"),
     "weights.h5": _keras("weights.h5"),
+    "state-dict": Target(".safetensors", _state_dict),
 }
 """What `convert` can write."""
 

@@ -20,7 +20,7 @@ from cyclopts import App, CycloptsError
 
 from converter import __version__
 from converter.configuration import Configuration
-from converter.errors import ConverterError, OutputError, UsageError
+from converter.errors import ConverterError, FormatError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from converter.description import Era
 
 Format = Literal["text", "json"]
-To = Literal["pytorch", "keras", "h5", "weights.h5"]
+To = Literal["pytorch", "keras", "h5", "weights.h5", "state-dict"]
 EraName = Literal["keras-1", "keras-2", "tf-keras", "keras-3"]
 
 INTERRUPTED = 130
@@ -58,7 +58,8 @@ def convert(
     Args:
         model: A saved Keras model.
         to: What it becomes. pytorch is a folder with model.py and model.safetensors; keras is a
-            file for Keras 3, h5 one for tf_keras and Keras 3, weights.h5 the weights alone.
+            file for Keras 3, h5 one for tf_keras and Keras 3, weights.h5 the weights alone;
+            state-dict is a .safetensors file of the recurrent layers, as nn.LSTM and nn.GRU.
         out: Where it is written; by default here, named after model and target.
         force: Replace what is there already.
         verify: Run both and compare; without it nothing says that they are the same.
@@ -101,7 +102,8 @@ def inspect(
     """Show what is in a saved model: layers, parameters, and each recurrent layer taken apart.
 
     For a recurrent layer: which arrays it has in Keras and in PyTorch, which columns and rows
-    belong to which gate, and how its parameters are counted.
+    belong to which gate, and how its parameters are counted. Of weights without an architecture,
+    what their names and shapes tell.
 
     Args:
         model: A saved Keras model.
@@ -114,8 +116,31 @@ def inspect(
     from converter.report.inspection import inspect as look
     from converter.report.inspection_text import show_inspection
 
-    found = look(read(model, era=era_of(era), arch=arch), values=values)
+    try:
+        whole = read(model, era=era_of(era), arch=arch)
+    except FormatError as error:
+        if error.code != "no-architecture":
+            raise
+        return inspect_weights(model, format, error)
+    found = look(whole, values=values)
     show(format, lambda console: show_inspection(console, found), found.as_dict)
+    return 0
+
+
+def inspect_weights(path: Path, format: Format, without: FormatError) -> int:
+    """Show what weights say that have no architecture.
+
+    Raises:
+        FormatError: `without`, where they are of a form that is not looked into.
+    """
+    from converter.readers.file import File
+    from converter.readers.keras.alone import read_alone
+    from converter.report.alone import alone_as_dict, show_alone
+
+    found = read_alone(File.at(path)) if path.is_file() else None
+    if found is None:
+        raise without
+    show(format, lambda console: show_alone(console, found), lambda: alone_as_dict(found))
     return 0
 
 

@@ -73,7 +73,10 @@ def convert(
     target = target_of(to)
     place = Path(out)
     check_suffix(place, to)
-    from converter.readers import read
+    if to == "state-dict":
+        from converter.state_dict import read_recurrent as read
+    else:
+        from converter.readers import read
 
     model = read(source, era=era, arch=arch)
     artefact = target.make(model, place.name, Options(keras_python))

@@ -47,6 +47,7 @@ ENDS = {
     ".weights.h5": "the weights, for a model that is built in Python",
     ".keras": "the model, for Keras 3",
     ".h5": "the model, for tf_keras and Keras 3",
+    ".safetensors": "the recurrent layers, as state dicts of torch.nn",
 }
 
 

@@ -222,7 +222,8 @@ def test_an_error_is_json_where_json_was_asked_for(ifco: Command, library: Libra
 USAGE = [
     (
         "convert model.h5 --to onnx",
-        'Invalid value "onnx" for --to. Choose from: "pytorch", "keras", "h5", "weights.h5".',
+        'Invalid value "onnx" for --to. Choose from: "pytorch", "keras", "h5", "weights.h5", '
+        '"state-dict".',
         "ifco convert --help",
     ),
     (

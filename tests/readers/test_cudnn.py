@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -134,12 +136,31 @@ def cudnn(file: Path, bias: np.ndarray, **settings: object) -> Path:
     return hdf5(file, config, {"it": weights}, version="2.2.4")
 
 
-def test_a_cudnn_layer_with_one_bias_is_refused(file, error_of):
-    assert error_of(lambda: read(cudnn(file, counted(8)))) == (
+def test_a_bias_of_no_layer_of_cudnn_is_refused(file, error_of):
+    assert error_of(lambda: read(cudnn(file, counted(12)))) == (
         "error[shape]: bias of layer 'it' of model has the wrong shape\n"
-        "  found: (8,); expected (16,)\n"
+        "  found: (12,); expected (16,) or (8,)\n"
         "  help:  the file may be cut off or its weights may belong to another model"
     )
+
+
+def test_a_cudnn_layer_takes_the_weights_of_an_lstm_as_keras_does(file):
+    (one,) = read(cudnn(file, counted(8))).layers
+    assert np.array_equal(one.gates["f"].kernel, counted(3, 8)[:, 2:4])
+    assert one.forward.bias.shape == (1, 4, 2)
+
+
+@pytest.mark.parametrize("name", ["cudnn_lstm", "cudnn_gru", "cudnn_bidirectional"])
+def test_an_lstm_and_a_gru_take_the_weights_of_cudnn_as_keras_does(name, tmp_path):
+    # The answers are those of LSTM and GRU into which Keras loaded these weights.
+    with h5py.File(DATA / f"{name}.h5") as opened:
+        text = opened.attrs["model_config"]
+    arch = tmp_path / "model.json"
+    document = json.loads(text.replace('"CuDNNLSTM"', '"LSTM"').replace('"CuDNNGRU"', '"GRU"'))
+    arch.write_text(json.dumps(document | {"keras_version": "2.15.0"}))
+    model = read(DATA / f"{name}_weights.h5", arch=arch)
+    for x, expected in cases(f"{name}.h5"):
+        assert distance(converter.judge(model, x), expected) < FLOAT32
 
 
 def test_a_cudnn_layer_with_a_setting_that_it_has_not_is_refused(file, error_of):

@@ -171,6 +171,8 @@ class Config:
 
     def channels_first(self) -> bool:
         """Whether axis 1 has the channels."""
+        if self.value("dim_ordering", default=None) is not None:  # of Keras 1
+            return self.text("dim_ordering", among=("tf", "th")) == "th"
         value = self.value("data_format", default=None)
         if value is None:
             return False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from converter.description import Convolution, Era, Layer, Padding, Shape, Weight
-from converter.errors import FormatError, UnsupportedError
+from converter.errors import FormatError
 from converter.gates import AS_IS, Array, Form
+from converter.readers.keras import convolution_1
 from converter.readers.keras.activation import read_activation
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
@@ -24,19 +25,12 @@ RANKS = {
 @reads(*RANKS)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     config.float32()
-    if writer.era is Era.KERAS_1:
-        raise UnsupportedError(
-            f"{config.where} is a convolution of Keras 1, which is not read yet",
-            context=config.kind,
-            hint="open the file with Keras 2.2.4 and save it again",
-            code="keras-1",
-        )
     rank = RANKS[config.kind]
     for key in ("lora_rank", "lora_alpha"):
         config.must_be(
             key, None, code="stored-weights", hint="save the model with plain float32 weights"
         )
-    filters = config.integer("filters", most=MAX_UNITS)
+    filters = config.integer("filters", "nb_filter", most=MAX_UNITS)
     groups = config.integer("groups", most=MAX_UNITS, default=1)
     paddings = ["valid", "same", "causal"] if rank == 1 else ["valid", "same"]
     channels_first = config.channels_first()
@@ -48,19 +42,24 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
             hint="the file may be damaged; save the model again",
             code="config",
         )
-    size = config.sizes("kernel_size", rank=rank)
-    shape = (*size, channels // groups, filters)
-    kernel = weights.take("kernel", shape)
+    if writer.era is Era.KERAS_1:
+        size = convolution_1.kernel_size(config, rank)
+        kernel = convolution_1.kernel(config, weights, size, channels, filters, writer)
+    else:
+        size = config.sizes("kernel_size", rank=rank)
+        shape = (*size, channels // groups, filters)
+        form = _turned(rank) if writer.convolves else AS_IS
+        kernel = Weight(shape, (weights.take("kernel", shape),), form)
     bias = None
-    if config.boolean("use_bias", default=True):
+    if config.boolean("use_bias", "bias", default=True):
         bias = Weight((filters,), (weights.take("bias", (filters,)),))
     return Convolution(
         **config.base(),
-        kernel=Weight(shape, (kernel,), _turned(rank) if writer.convolves else AS_IS),
+        kernel=kernel,
         bias=bias,
-        strides=config.sizes("strides", rank=rank, default=1),
+        strides=config.sizes("strides", "subsample", "subsample_length", rank=rank, default=1),
         dilation=config.sizes("dilation_rate", rank=rank, default=1),
-        padding=Padding(config.text("padding", among=paddings, default="valid")),
+        padding=Padding(config.text("padding", "border_mode", among=paddings, default="valid")),
         groups=groups,
         channels_first=channels_first,
         activation=read_activation(config, "activation", writer, default="linear"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from converter.description import Combination, Combine, Concatenate, Dot, Layer, Shape
 from converter.description.model import ShapeMismatchError, axis_of
+from converter.errors import UnsupportedError
 from converter.readers.keras.config import Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import reads
 from converter.readers.keras.weights import Weights
+from converter.readers.strict import shown
 
 
 @reads(*(combination.value for combination in Combination), several=True)
@@ -21,6 +23,44 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
     config.float32("int32", "int64")
     axis = config.integer("axis", least=-32, most=32, default=-1)
     return Concatenate(**config.base(), axis=axis)
+
+
+MODES = {
+    "sum": Combination.ADD,
+    "mul": Combination.MULTIPLY,
+    "ave": Combination.AVERAGE,
+    "max": Combination.MAXIMUM,
+}
+"""Of Keras 1's Merge, beside "concat"."""
+
+
+@reads("Merge", several=True)
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    """Keras 1 had one layer for all of them."""
+    mode = config.value("mode")
+    kind = config.value("mode_type", default="raw")
+    axis = config.integer("concat_axis", least=-32, most=32, default=-1)
+    for key in ("dot_axes", "output_shape", "output_mask", "arguments"):
+        config.value(key, default=None)
+    for key in ("output_shape_type", "output_mask_type"):
+        config.text(key, default="raw")
+    if kind != "raw":
+        raise UnsupportedError(
+            f"{config.where} is a Merge by a function: its Python code is in the file",
+            context=f"mode_type {shown(kind)}",
+            hint="replace it by a mode of its own: sum, mul, concat, ave or max",
+            code="lambda-layer",
+        )
+    if mode == "concat":
+        return Concatenate(**config.base(), axis=axis)
+    if not isinstance(mode, str) or mode not in MODES:
+        raise UnsupportedError(
+            f"{config.where} merges in a way that is not read",
+            context=f"mode {shown(mode)}; known: concat, {', '.join(MODES)}",
+            hint="replace it by a mode that is known and save the model again",
+            code="merge-mode",
+        )
+    return Combine(**config.base(), combination=MODES[mode])
 
 
 @reads("Dot", several=True)

@@ -23,7 +23,12 @@ from converter.readers.keras.activation import read_activation
 from converter.readers.keras.cells import RNN, one_cell
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.conv_recurrent import RANKS, two_directions
-from converter.readers.keras.cudnn import CUDNN, read_cudnn
+from converter.readers.keras.cudnn import (
+    CUDNN,
+    converted_from_cudnn,
+    cudnn_weights,
+    read_cudnn,
+)
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
 from converter.readers.keras.refused import CLASSES
@@ -258,10 +263,15 @@ def _stacked(
         cell = cells[0]
         if use_bias:
             shapes = {kind: _bias_shape(kind, units) for kind in cells}
-            stored = inside.take("bias", *shapes.values())
-            cell = next(kind for kind, shape in shapes.items() if shape == stored.shape)
+            apart = converted_from_cudnn(Cell.GRU, units, writer) if Cell.GRU in cells else ()
+            stored = inside.take("bias", *shapes.values(), *apart)
+            found = [kind for kind, shape in shapes.items() if shape == stored.shape]
+            cell = found[0] if found else Cell.GRU
     elif use_bias:
-        stored = inside.take("bias", (gates * units,))
+        apart = converted_from_cudnn(cell, units, writer)
+        stored = inside.take("bias", (gates * units,), *apart)
+    if use_bias and stored.shape in apart:
+        return cell, *cudnn_weights(cell, kernel, recurrent_kernel, stored)
     if use_bias:
         shape = (layout(cell, "keras").biases, gates, units)
         bias = Weight(shape, (stored,), bias_form(cell, "keras"))
