@@ -124,7 +124,10 @@ def test_a_value_that_is_no_choice_is_explained(ifco: Command, library: Library)
     done = ifco("convert a.h5")
     assert done.code == 2
     assert done.err.startswith('error[usage]: Invalid value "tea" for [to] from ')
-    assert 'pyproject.toml. Choose from: "pytorch", "keras", "h5", "weights.h5".\n' in done.err
+    assert (
+        'pyproject.toml. Choose from: "pytorch", "keras", "h5", "weights.h5", "state-dict".\n'
+        in done.err
+    )
 
 
 def test_a_file_that_is_no_toml_is_explained(
