@@ -39,6 +39,9 @@ def keras_model() -> "keras.Model":
 class Stream(nn.Module):
     """x (2, time, 4) -> (2, time, 2)."""
 
+    lstm_h: Tensor
+    lstm_c: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.lstm = nn.LSTM(4, 24, batch_first=True)
