@@ -1,5 +1,7 @@
 """Weights without their architecture, and the architecture as JSON: what `save_weights` writes."""
 
+from typing import Any
+
 import numpy as np
 
 from scripts.test_data import manifest
@@ -50,7 +52,8 @@ def write_all(keras: Keras, written_by: str, only: str | None) -> None:
     if is_keras2(keras):
         paths.append(folder / f"{name}_weights.h5")
         model.save_weights(paths[-1])
-    np.savez_compressed(paths[2], **answered(model, name))
+    arrays: dict[str, Any] = answered(model, name)
+    np.savez_compressed(paths[2], **arrays)
     for path in paths:
         rows["files"][manifest.key(path)] = manifest.row(path, written_by)
         rows["about"][manifest.stem(path.name)] = ABOUT
@@ -61,7 +64,7 @@ def write_all(keras: Keras, written_by: str, only: str | None) -> None:
 def answered(model: Model, name: str) -> dict[str, Array]:
     """Inputs and answers, by the names they have in the .npz."""
     random = np.random.default_rng([seed_of(name), 1])
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Any] = {}
     for k, (batch, length) in enumerate(CASES):
         x = random.normal(0.0, 1.0, (batch, length, 3)).astype(np.float32)
         arrays[f"case{k}_in0"] = x
