@@ -65,6 +65,21 @@ class Options:
     keras_python: str | os.PathLike[str] | None = None
 
 
+def write_placements(staging: Staging, name: str, placements: Sequence[Placement]) -> None:
+    """A safetensors file of every tensor, with one array in memory at a time."""
+    places = {tensor: one for one in placements for tensor in one.names}
+    tensors = {
+        tensor: (shape, one.weight.dtype)
+        for one in placements
+        for tensor, shape in one.shapes().items()
+    }
+    staging.write(
+        name,
+        lambda file: write_tensors(file, tensors, lambda tensor: places[tensor].tensor(tensor)),
+        sum(prod(shape) * dtype.itemsize for shape, dtype in tensors.values()),
+    )
+
+
 class TorchFolder(Artefact):
     """model.py and model.safetensors."""
 
@@ -78,18 +93,8 @@ class TorchFolder(Artefact):
     def write(self, staging: Staging) -> None:
         """One array in memory at a time."""
         text = file_text(self.written).encode()
-        staging.write(self.names[0], lambda file: _ignore(file.write(text)), len(text))
-        placements = {name: one for one in self.placements for name in one.names}
-        tensors = {
-            name: (shape, one.weight.dtype)
-            for one in self.placements
-            for name, shape in one.shapes().items()
-        }
-        staging.write(
-            self.names[1],
-            lambda file: write_tensors(file, tensors, lambda name: placements[name].tensor(name)),
-            sum(prod(shape) * dtype.itemsize for shape, dtype in tensors.values()),
-        )
+        staging.write(self.names[0], lambda file: file.write(text), len(text))
+        write_placements(staging, self.names[1], self.placements)
 
     def verify(self, folder: Path, name: str) -> Verdict:
         """By executing it."""
@@ -212,7 +217,3 @@ def check_suffix(out: Path, to: str) -> None:
             hint=f"--out {out.name.split('.')[0] or 'model'}{suffix}",
             code="output-suffix",
         )
-
-
-def _ignore(_: object) -> None:
-    """For a callback that gives nothing."""

@@ -90,7 +90,7 @@ def convert(
         verdict = artefact.verify(staging.path, shown) if verify else None
         record = _record(model, to, artefact, staging, verdict)
         text = _json(record)
-        staging.write(names[-1], lambda file: _ignore(file.write(text)), len(text))
+        staging.write(names[-1], lambda file: file.write(text), len(text))
         if verdict is None or verdict.status is not Status.DIFFERS:
             staging.commit()
             files = tuple(folder / name for name in names)
@@ -104,10 +104,6 @@ def convert(
         verdict=verdict,
         artefact=place,
     )
-
-
-def _ignore(_: object) -> None:
-    """For a callback that gives nothing."""
 
 
 def _record(

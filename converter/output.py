@@ -44,12 +44,12 @@ class Staging:
         self._work = work
         self._check = check
 
-    def write(self, name: str, write: Callable[[BinaryIO], None], size: int = 0) -> None:
+    def write(self, name: str, write: Callable[[BinaryIO], object], size: int = 0) -> None:
         """Write one file of the output, and flush it to the disk.
 
         Args:
             name: Of the file.
-            write: Writes it.
+            write: Writes it; what it gives back does not matter.
             size: How many bytes it takes at least, for a disk that is full.
         """
         with _named_faults(self.folder / name, size), (self.path / name).open("xb") as file:

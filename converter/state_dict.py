@@ -13,11 +13,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
-from converter.artefacts import Artefact
+from converter.artefacts import Artefact, write_placements
 from converter.description import (
     Call,
     Era,
@@ -34,7 +33,6 @@ from converter.gates import Array
 from converter.ledger import wrong_arrays
 from converter.output import Staging
 from converter.targets.placement import Placement
-from converter.targets.tensors import write_tensors
 from converter.targets.torch import write_source
 from converter.verify.verdict import Comparison, Status, Verdict
 
@@ -158,17 +156,7 @@ class StateDict(Artefact):
 
     def write(self, staging: Staging) -> None:
         """One array in memory at a time."""
-        placements = {name: one for one in self.placements for name in one.names}
-        tensors = {
-            name: (shape, one.weight.dtype)
-            for one in self.placements
-            for name, shape in one.shapes().items()
-        }
-        staging.write(
-            self.names[0],
-            lambda file: write_tensors(file, tensors, lambda name: placements[name].tensor(name)),
-            sum(prod(shape) * dtype.itemsize for shape, dtype in tensors.values()),
-        )
+        write_placements(staging, self.names[0], self.placements)
 
     def verify(self, folder: Path, name: str) -> Verdict:
         """By loading them into the modules, and running these."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,6 @@ def weights_of(part: object, prefix: str = "") -> Iterator[tuple[str, Weight]]:
 
 def replace_weights(part: Any, new: Callable[[str, Weight], Weight], prefix: str = "") -> Any:
     """The same layer with `new(name, weight)` in the place of each weight."""
-    from dataclasses import replace
-
     changes: dict[str, object] = {}
     for item in fields(part):
         value = getattr(part, item.name)
@@ -90,8 +88,3 @@ def replace_weights(part: Any, new: Callable[[str, Weight], Weight], prefix: str
         elif getattr(type(value), "HAS_WEIGHTS", False):
             changes[item.name] = replace_weights(value, new, f"{prefix}{item.name}.")
     return replace(part, **changes)
-
-
-def stored_of(weights: Sequence[Weight]) -> dict[str, Stored]:
-    """Every stored array behind some weights, by name, each once."""
-    return {stored.name: stored for weight in weights for stored in weight.stored}

@@ -111,7 +111,7 @@ def about(opened: Hdf5, key: str) -> str:
     return opened.text("", key) or opened.text(GROUP, key) or ""
 
 
-def _as_saved(wanted: list[Expected], model: ModelPart) -> list[Expected]:
+def as_saved(wanted: list[Expected], model: ModelPart) -> list[Expected]:
     """In the order of the config, which is that of the weights in a group."""
     place = {layer: k for k, layer in enumerate(model.everything())}
     return sorted(wanted, key=lambda expected: place[expected.owner])
@@ -155,7 +155,7 @@ def search_groups(
         home: Where the groups of the layers are: at the root, "", in a file of weights alone.
     """
     by_group: dict[str, list[Expected]] = {}
-    for expected in _as_saved(wanted, model):
+    for expected in as_saved(wanted, model):
         by_group.setdefault(expected.owner.top.name, []).append(expected)
     groups = weights.names(home, "layer_names")
     if groups is None:
@@ -183,7 +183,7 @@ def search_groups(
         if writer.era is Era.KERAS_1:
             here = {expected.name for expected in expected_here}
             entries = [entry.of_keras_1(here) for entry in entries]
-        for expected, entry in _matched(expected_here, entries, path):
+        for expected, entry in matched(expected_here, entries, path):
             dataset = checked(expected, weights.dataset(f"{inside}{entry.path}"))
             found[expected.key] = weights.stored(dataset, entry.path)
     if left := [entry.path for entries in listed.values() for entry in entries]:
@@ -214,7 +214,7 @@ def _by_order(by_group: dict[str, list[Expected]], groups: list[str]) -> dict[st
     }
 
 
-def _matched(
+def matched(
     wanted: list[Expected], entries: list[Entry], path: str
 ) -> Iterable[tuple[Expected, Entry]]:
     """Which entry is which weight: by names where they say it, else in Keras's order.

@@ -19,9 +19,7 @@ from converter.readers.keras.architecture import read_model
 from converter.readers.keras.assembly import assembled
 from converter.readers.keras.era import Writer
 from converter.readers.keras.hdf5 import Dataset
-from converter.readers.keras.legacy import Entry
-from converter.readers.keras.legacy import _as_saved as as_saved
-from converter.readers.keras.legacy import _matched as matched
+from converter.readers.keras.legacy import Entry, as_saved, matched
 from converter.readers.keras.manifest import Tensor, tensors
 from converter.readers.keras.weights import Expected, Found, checked, missing, surplus
 from converter.readers.strict import MAX_BYTES, named, parse, shown, too_large

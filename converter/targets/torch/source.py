@@ -70,7 +70,7 @@ class Source:
     placements: list[Placement] = field(default_factory=list)
     classes: dict[str, None] = field(default_factory=dict)
     functions: dict[str, Activation] = field(default_factory=dict)
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[tuple[str, str], str] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
     variables: set[str] = field(default_factory=set)
@@ -96,7 +96,7 @@ class Source:
 
     def attribute(self, layer: Layer, part: str = "") -> str:
         """The attribute of `layer`'s module, chosen once; `part` for a layer of several."""
-        key = f"{layer.name}\n{part}"
+        key = (layer.name, part)
         if key not in self.attributes:
             taken = MODULE_ATTRIBUTES | {RESET} | set(self.attributes.values())
             name = f"{layer.name}_{part}" if part else layer.name
@@ -127,7 +127,7 @@ class Source:
             added: Tensors that only PyTorch has.
             note: A comment on its line.
         """
-        known = f"{layer.name}\n{part}" in self.attributes
+        known = (layer.name, part) in self.attributes
         name = self.attribute(layer, part)
         if known:
             return f"self.{name}"
@@ -161,7 +161,7 @@ class Source:
             part: "h" or "c".
             zeros: What it is at first.
         """
-        known = f"{layer.name}\n{part}" in self.attributes
+        known = (layer.name, part) in self.attributes
         name = self.attribute(layer, part)
         if not known:
             text = f'self.register_buffer("{name}", {zeros}, persistent=False)'
@@ -173,9 +173,9 @@ class Source:
     def module_names(self) -> dict[str, list[str]]:
         """The modules of each layer that has any: {"lstm-1": ["lstm_1"]}."""
         names: dict[str, list[str]] = {}
-        for key, attribute in self.attributes.items():
+        for (layer, _), attribute in self.attributes.items():
             if attribute not in self.states:
-                names.setdefault(key.split("\n")[0], []).append(attribute)
+                names.setdefault(layer, []).append(attribute)
         return names
 
     def copied(self, name: str) -> str:
