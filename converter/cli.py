@@ -162,7 +162,8 @@ def verify(
 
     Args:
         original: A saved Keras model.
-        artefact: What it became: the folder or the Keras file that convert wrote.
+        artefact: What it became: the folder, the Keras file or the state dicts that convert
+            wrote.
         era: The Keras whose meaning the model has, where the file says it wrongly.
         arch: The architecture of a file of weights: JSON, YAML, or another saved model.
         keras_python: A Python that has Keras, to load and run a Keras file; without it the one

@@ -165,7 +165,7 @@ class StateDict(Artefact):
         return self.verdict_on(read_tensors(folder / self.names[0]), name)
 
     def verdict_on(self, tensors: Mapping[str, Array], name: str) -> Verdict:
-        """The verdict on the tensors of a file."""
+        """The verdict on the tensors of a file; those that no layer has are a difference."""
         from converter.runtimes import ArtefactFailure
         from converter.runtimes import torch as runtime
         from converter.targets.torch.loading import module_of
@@ -177,7 +177,10 @@ class StateDict(Artefact):
         wrong = tuple(wrong_arrays(self.placements, tensors))
         compared: list[Comparison] = []
         failure = ""
-        if not wrong:
+        known = {name for one in self.placements for name in one.names}
+        if surplus := sorted(tensors.keys() - known):
+            failure = f"it has tensors of no recurrent layer: {', '.join(surplus[:8])}"
+        elif not wrong:
             by_attribute = {
                 tensor: tensors[self._named(tensor)]
                 for one in self.written.placements

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,9 +161,12 @@ def _help(verdict: Verdict) -> str:
 def _numbers(verdict: Verdict) -> Iterator[tuple[str, str]]:
     """What was compared, and how near it came to its tolerance."""
     worst = _against(verdict) or verdict.worst
-    if worst is not None:
+    if worst is not None and worst.ratio == inf:
+        yield "largest error", f"not measured: {printable(worst.reason)}"
+    elif worst is not None:
         yield "largest error", f"{worst.error:.3g}, {_part(worst)}"
         yield "", f"{worst.units:.3g} units in the last place"
+    if worst is not None:
         yield "where", _place(worst) + (f", at {worst.where}" if worst.where else "")
         outputs = len({one.output for one in verdict.comparisons})
         cases = len({one.case for one in verdict.comparisons})

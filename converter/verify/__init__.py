@@ -35,7 +35,7 @@ def verify(
 
     Args:
         source: A saved model.
-        artefact: The folder or the Keras file that `convert` wrote.
+        artefact: The folder, the Keras file or the state dicts that `convert` wrote.
         era: As for `convert`.
         arch: As for `convert`.
         keras_python: As for `convert`.
@@ -45,12 +45,26 @@ def verify(
     """
     from converter.readers import read
 
-    model, path = read(source, era=era, arch=arch), Path(artefact)
+    path = Path(artefact)
+    if _holds_tensors(path):
+        from converter.state_dict import StateDict, read_recurrent
+
+        written = StateDict(read_recurrent(source, era=era, arch=arch), path.name)
+        return written.verdict_on(read_tensors(path), str(path))
+    model = read(source, era=era, arch=arch)
     if path.is_file():
         from converter.verify.keras import verify_file
 
         return verify_file(model, path, keras_python=keras_python)
     return verify_folder(model, path)
+
+
+def _holds_tensors(path: Path) -> bool:
+    """Whether it is a safetensors file: the length of a JSON object, and the object."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
 
 
 def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:

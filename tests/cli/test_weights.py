@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from converter.readers.file import File
 from converter.readers.keras.alone import read_alone
@@ -125,6 +127,40 @@ def test_weights_become_a_whole_model_with_their_architecture(
         f"verify {folder / 'keras3.weights.h5'} {tmp_path / 'm'} --arch {folder / 'keras3.json'}"
     )
     assert verified.code == 0
+
+
+@pytest.mark.parametrize("name", ["keras2_weights.h5", "keras3.weights.h5"])
+def test_state_dicts_are_verified_as_they_lie(name: str, ifco: Command, tmp_path: Path) -> None:
+    source, out = DATA / "weights" / name, tmp_path / "m.safetensors"
+    done = ifco(f"convert {source} --to state-dict --out {out} --no-verify")
+    assert done.code == 0
+    assert f"help:  ifco verify {source} {out}\n" in done.out
+    said = ifco(f"verify {source} {out}")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"equal: {name} and {out}\n")
+    tensors = load_file(out)
+    save_file({one: np.flip(array) for one, array in tensors.items()}, out)
+    said = ifco(f"verify {source} {out} --format json")
+    assert (said.code, said.json["status"]) == (1, "differs")
+    assert said.json["wrong_arrays"]
+    save_file(tensors | {"dense.weight": np.ones(2, np.float32)}, out)
+    said = ifco(f"verify {source} {out}")
+    assert said.code == 1
+    assert "found: it has tensors of no recurrent layer: dense.weight\n" in said.out
+
+
+def test_the_state_dicts_of_a_whole_model_are_verified(ifco: Command, tmp_path: Path) -> None:
+    source, out = DATA / "examples" / "bidirectional.keras", tmp_path / "m.safetensors"
+    assert ifco(f"convert {source} --to state-dict --out {out}").code == 0
+    assert ifco(f"verify {source} {out}").out.startswith("equal: bidirectional.keras and ")
+    other = DATA / "examples" / "forecaster.h5"
+    assert ifco(f"verify {other} {out}").code == 1
+    out.write_bytes(out.read_bytes()[:-1])
+    said = ifco(f"verify {source} {out}")
+    assert (said.code, said.err.splitlines()[0]) == (
+        3,
+        f"error[not-safetensors]: {out} is not a safetensors file",
+    )
 
 
 def test_weights_alone_are_no_model_to_convert(ifco: Command, tmp_path: Path) -> None:

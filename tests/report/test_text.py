@@ -96,6 +96,9 @@ def test_a_shape_that_differs_has_no_tolerance() -> None:
         "differs: model.keras and out/model.py, output 'y', case batch=3 time=7\n"
         "  found: shape (3, 1, 4); expected (3, 7, 4)\n"
     )
+    assert "  largest error  not measured: shape (3, 1, 4); expected (3, 7, 4)\n" in lines
+    assert "tolerance" not in lines
+    assert "units in the last place" not in lines
 
 
 def test_undecided() -> None:
