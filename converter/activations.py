@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Parameter = float | int | bool | None
+Parameter = float | int | bool | tuple[int, ...] | None
 
 SIXTH = 1 / 6
 
@@ -49,9 +49,21 @@ class Activation:
         """A PyTorch expression with {x} for the input; `F` is torch.nn.functional."""
         return ACTIVATIONS[self.kind].torch(**dict(self.parameters))
 
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Along which it works, as it says them; () where each element is on its own."""
+        axis = dict(self.parameters).get("axis")
+        if axis is None:
+            return ()
+        return axis if isinstance(axis, tuple) else (int(axis),)
+
     def __str__(self) -> str:
         """`hard_sigmoid(alpha=0.2, beta=0.5)`, as a person reads it."""
-        given = ", ".join(f"{name}={value:g}" for name, value in self.parameters if value)
+        given = ", ".join(
+            f"{name}={value if isinstance(value, tuple) else format(value, 'g')}"
+            for name, value in self.parameters
+            if value
+        )
         return f"{self.kind}({given})" if given else self.kind
 
 
@@ -126,7 +138,7 @@ _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 
 
-def _log_softmax(x: Array, axis: int) -> Array:
+def _log_softmax(x: Array, axis: int | tuple[int, ...]) -> Array:
     shifted: Array = x - x.max(axis, keepdims=True)
     total: Array = np.exp(shifted).sum(axis, keepdims=True)
     result: Array = shifted - np.log(total)
@@ -168,6 +180,12 @@ def _torch_hard_sigmoid(alpha: float, beta: float) -> str:
     return f"({{x}} * {alpha!r} + {beta!r}).clamp(0, 1)"
 
 
+def _torch_softmax(axis: int | tuple[int, ...]) -> str:
+    if isinstance(axis, int):
+        return f"{{x}}.softmax({axis})"
+    return f"torch.exp({{x}} - {{x}}.logsumexp({axis}, keepdim=True))"
+
+
 def _torch_gelu(approximate: bool) -> str:
     return 'F.gelu({x}, approximate="tanh")' if approximate else "F.gelu({x})"
 
@@ -190,7 +208,7 @@ ACTIVATIONS: Mapping[str, Formula] = {
     "mish":           Formula(lambda x: x * np.tanh(_softplus(x)), _same("F.mish({x})")),
     "softplus":       Formula(_softplus, _same("F.softplus({x}, threshold=40)")),
     "softsign":       Formula(lambda x: x / (1 + np.abs(x)), _same("F.softsign({x})")),
-    "softmax":        Formula(lambda x, axis: np.exp(_log_softmax(x, axis)), lambda axis: f"{{x}}.softmax({axis})", {"axis": -1}),
+    "softmax":        Formula(lambda x, axis: np.exp(_log_softmax(x, axis)), _torch_softmax, {"axis": -1}),
     "log_softmax":    Formula(_log_softmax, lambda axis: f"{{x}}.log_softmax({axis})", {"axis": -1}),
     "log_sigmoid":    Formula(lambda x: -_softplus(-x), _same("F.logsigmoid({x})")),
     "exponential":    Formula(np.exp, _same("torch.exp({x})")),

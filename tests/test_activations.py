@@ -55,7 +55,7 @@ PARAMETERS: dict[str, list[dict[str, Parameter]]] = {
     "hard_shrink": [{"threshold": 0.2}],
     "soft_shrink": [{"threshold": 0.2}],
     "squareplus": [{"b": 2}],
-    "softmax": [{"axis": 1}],
+    "softmax": [{"axis": 1}, {"axis": (1, 2)}],
     "log_softmax": [{"axis": 1}],
     "sparsemax": [{"axis": 1}],
     "glu": [{"axis": 1}],

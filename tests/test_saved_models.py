@@ -24,8 +24,6 @@ FILES = sorted(
 
 REFUSED = {
     "keras3/dtype_float64.keras": "dtype-policy",
-    "keras3/softmax_axes.h5": "softmax-axes",
-    "keras3/softmax_axes.keras": "softmax-axes",
 }
 """What is not expressed, by the code of its error."""
 

@@ -86,7 +86,7 @@ class Activate(Layer):
         if self.activation.kind != "glu":
             return inputs
         (x,) = inputs
-        axis = axis_of(int(dict(self.activation.parameters)["axis"] or 0), len(x))
+        axis = axis_of(self.activation.axes[0], len(x))
         size = x[axis]
         if size is not None and size % 2:
             raise ShapeMismatchError(f"{size} elements along axis {axis}; glu halves them")

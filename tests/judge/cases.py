@@ -205,7 +205,7 @@ def core() -> Iterator[Case]:
         yield Case(f"relu-{slope}-{top}-{threshold}", layer, one((9, 7)), by, size=4)
     yield Case("leaky-relu", Keras("LeakyReLU", {"negative_slope": 0.25}), one((9, 7)))
     yield Case("elu", Keras("ELU", {"alpha": 0.7}), one((9, 7)))
-    for axis in (-1, 1, 2):
+    for axis in (-1, 1, 2, (1, 3)):
         yield Case(f"softmax-{axis}", Keras("Softmax", {"axis": axis}), one((2, 3, 4, 5)))
     yield Case("prelu", Keras("PReLU"), one((3, 4, 5)))
     yield Case("prelu-shared", Keras("PReLU", {"shared_axes": [1]}), one((3, 4, 5), (2, 4, 5)))

@@ -118,8 +118,14 @@ def test_glu_halves_its_axis_and_stands_alone(one: One, error_of: Error) -> None
     )
 
 
-def test_a_softmax_over_several_axes_is_refused(one: One, error_of: Error) -> None:
-    assert error_of(lambda: one("Softmax", axis=[1, 2])) == (
-        "error[softmax-axes]: axis of layer 'it' of model is not read yet\n"
-        "  found: axis=[1, 2]\n  help:  use a softmax over one axis"
-    )
+def test_a_softmax_over_several_axes_has_them(one: One, error_of: Error) -> None:
+    softmax = one("Softmax", axis=[1, 2], shape=(None, 3, 4, 5))
+    assert softmax.activation == Activation.of("softmax", axis=(1, 2))
+    assert str(softmax.activation) == "softmax(axis=(1, 2))"
+    for axes, found in (
+        ([1, -3], "axes (1, -3) of a tensor of rank 4: one twice"),
+        ([1, 4], "axis 4 of a tensor of rank 4"),
+        ([], "[]; expected at least one axis"),
+        ([1, "2"], '[1, "2"]; expected a list of whole numbers, -32 or more'),
+    ):
+        assert found in error_of(lambda axes=axes: one("Softmax", axis=axes, shape=(None, 3, 4, 5)))

@@ -151,14 +151,12 @@ def _(config: Config) -> Activation:
 
 @_layer("Softmax")
 def _(config: Config) -> Activation:
-    axis = config.value("axis", default=-1)
-    if isinstance(axis, list) and len(axis) == 1:
-        (axis,) = axis
-    elif isinstance(axis, list):
-        config.must_be("axis", -1, code="softmax-axes", hint="use a softmax over one axis")
-    if type(axis) is not int or not -32 <= axis <= 32:
-        raise config.wrong("axis", axis, "a whole number")
-    return Activation.of("softmax", axis=axis)
+    if not isinstance(config.value("axis", default=-1), list):
+        return Activation.of("softmax", axis=config.integer("axis", least=-32, most=32, default=-1))
+    axes = config.integers("axis", least=-32, most=32)
+    if not axes:
+        raise config.wrong("axis", [], "at least one axis")
+    return Activation.of("softmax", axis=axes if len(axes) > 1 else axes[0])
 
 
 def _number(config: Config, default: float, key: str) -> float:

@@ -18,6 +18,7 @@ from converter.description import (
     TimeDistributed,
     Weight,
 )
+from converter.description.model import axis_of
 from converter.readers.keras.activation import LAYERS, read_activation
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
@@ -84,9 +85,9 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, writer: Wri
 def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
     config.float32()
     activation = LAYERS[config.kind](config)
-    axis = dict(activation.parameters).get("axis", -1)
-    if not -len(inputs[0]) <= int(axis or 0) < len(inputs[0]):
-        raise ShapeMismatchError(f"axis {axis} of a tensor of rank {len(inputs[0])}")
+    axes = activation.axes
+    if len({axis_of(axis, len(inputs[0])) for axis in axes}) < len(axes):
+        raise ShapeMismatchError(f"axes {axes} of a tensor of rank {len(inputs[0])}: one twice")
     return Activate(**config.base(), activation=activation)
 
 

@@ -53,7 +53,7 @@ def _(layer: Embedding, source: Source) -> None:
 def _(layer: Activate, source: Source) -> None:
     """A function; one with an axis wants the axes where the model has them."""
     (value,) = source.inputs
-    if "axis" in dict(layer.activation.parameters):
+    if layer.activation.axes:
         x = source.take(value)
     else:
         x = source.take_folded(value, channels_first=None)
@@ -119,7 +119,7 @@ def _every_step(layer: TimeDistributed) -> bool:
         case Dense() | Embedding() | Masking():
             return True
         case Activate():
-            return dict(inner.activation.parameters).get("axis", -1) == -1
+            return inner.activation.axes in ((), (-1,))
         case Dropout():
             return inner.noise is not Noise.SPATIAL and not inner.noise_shape
     return False

@@ -25,8 +25,6 @@ FILES = sorted(
 
 NOT_READ = {
     "keras3/dtype_float64.keras": "dtype-policy",
-    "keras3/softmax_axes.h5": "softmax-axes",
-    "keras3/softmax_axes.keras": "softmax-axes",
 }
 """What the reader refuses, by the code of its error."""
 
