@@ -97,6 +97,7 @@ def activation_layer(activation: Activation, dialect: Dialect) -> Part | None:
             return Part(kind="LeakyReLU", config={slope: parameters["negative_slope"]})
         case "elu":
             return Part(kind="ELU", config=parameters)
-        case "softmax":
+        case "softmax" if dialect is Dialect.KERAS_3 or len(activation.axes) == 1:
+            # Of several axes in .h5, `model_from_config` of Keras 3 keeps none.
             return Part(kind="Softmax", config=parameters)
     return None

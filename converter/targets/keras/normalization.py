@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converter.description import BatchNormalization, LayerNormalization
-from converter.targets.keras.emit import Around, Part, Variable, emit
+from converter.targets.keras.emit import Around, Dialect, Part, Variable, emit, refusal
 
 
 @emit.register(BatchNormalization)
@@ -26,7 +26,14 @@ def _(layer: BatchNormalization, _around: Around) -> Part:
 
 
 @emit.register(LayerNormalization)
-def _(layer: LayerNormalization, _around: Around) -> Part:
+def _(layer: LayerNormalization, around: Around) -> Part:
+    if around.dialect is Dialect.LEGACY and len(layer.axes) > 1:
+        raise refusal(
+            layer,
+            f"axis {list(layer.axes)}: Keras 3 loses several axes of a layer when it opens .h5",
+            "--to keras writes a file for Keras 3 alone",
+            "legacy-axes",
+        )
     return Part(
         kind="LayerNormalization",
         config={

@@ -29,7 +29,13 @@ NOT_READ = {
 """What the reader refuses, by the code of its error."""
 
 NOT_LEGACY = frozenset(
-    {"legacy-activation", "legacy-arguments", "legacy-bidirectional", "legacy-operation"}
+    {
+        "legacy-activation",
+        "legacy-arguments",
+        "legacy-axes",
+        "legacy-bidirectional",
+        "legacy-operation",
+    }
 )
 """What tf_keras and Keras 3 do not both understand."""
 
@@ -81,6 +87,14 @@ def refusal(name: str) -> str:
     except UnsupportedError as error:
         return error.code
     return ""
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("softmax_axes", "legacy-activation"), ("layer_normalization_axes", "legacy-axes")],
+)
+def test_several_axes_are_lost_in_a_legacy_file(name: str, code: str) -> None:
+    assert refusal(f"keras3/{name}.keras") == code
 
 
 def test_most_models_can_be_said_in_a_legacy_file() -> None:
