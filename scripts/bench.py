@@ -1,8 +1,11 @@
-"""Measure, side by side: `python -m scripts.bench convert [MODEL]`.
+"""Measure: `python -m scripts.bench convert [MODEL]`, `python -m scripts.bench memory`.
 
 convert: the whole process that turns a saved Keras model into something else: `ifco convert` to
 PyTorch without and with verification, Keras's own load, and `python -m tf2onnx.convert --keras`.
 They alternate, five rounds after one to warm up; wall time and peak memory, and the ratio to ours.
+
+memory: `ifco convert --no-verify` of a model of 1 GB, 40 equal LSTM layers, as .keras and as .h5.
+Its peak is to be below the largest array and 150 MB. Linux only.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -20,7 +24,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.large_model import largest_array, write_large
+
 EXAMPLE = Path("tests/data/examples/bidirectional.keras")
+
+LAYERS, UNITS = 40, 904
+"""26 MB a layer, 13 MB its largest array."""
+
+ALLOWED = 150
+"""MB beside the largest array."""
 
 LOAD = "import sys, keras; keras.saving.load_model(sys.argv[1])"
 
@@ -47,6 +59,69 @@ def measured(command: list[str], output: Path) -> Run:
     lines = output.read_text(errors="replace").strip().splitlines()
     failure = (lines[-1] if lines else "no output") if process.returncode else ""
     return Run(seconds, usage.ru_maxrss / 1024, failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most memory that a process had at once, in units of 1000000 bytes.
+
+    Attributes:
+        resident: All that was in memory, the pages of files that it has mapped among them.
+        own: What it had allocated, without any page of a file. Looked at every 2 ms.
+        seconds: How long it ran.
+        failure: Its last line, if it failed.
+    """
+
+    resident: float
+    own: float
+    seconds: float
+    failure: str
+
+
+def peak_of(command: list[str], log: Path) -> Peak:
+    """Run a command to its end, and look at it from outside.
+
+    Not `ru_maxrss`: of a process that was started by a large one, that is the large one's.
+    """
+    most = {"VmHWM": 0, "RssAnon": 0}
+    with log.open("wb") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        status = Path(f"/proc/{process.pid}/status")
+        while process.poll() is None:
+            for name, kib in re.findall(r"(VmHWM|RssAnon):\s+(\d+) kB", status.read_text()):
+                most[name] = max(most[name], int(kib))
+            time.sleep(0.002)
+        seconds = time.perf_counter() - start
+    lines = log.read_text(errors="replace").strip().splitlines()
+    failure = (lines[-1] if lines else "no output") if process.returncode else ""
+    resident, own = (most[name] * 1024 / 1e6 for name in ("VmHWM", "RssAnon"))
+    return Peak(resident, own, seconds, failure)
+
+
+def memory() -> None:
+    """Print the table, in Markdown."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        files = write_large(folder, LAYERS, UNITS)
+        size = files[".keras"].stat().st_size / 1e6
+        largest = largest_array(LAYERS, UNITS) / 1e6
+        bound = largest + ALLOWED
+        print(f"{LAYERS} LSTM layers of {UNITS} units, {size:.0f} MB; the largest array")
+        print(f"is of {largest:.1f} MB, so that at most {bound:.0f} MB are allowed;")
+        print(f"{machine()}\n")
+        print("| ifco convert --no-verify | MB (peak) | without mapped files | seconds | |")
+        print("| --- | --- | --- | --- | --- |")
+        for suffix, source in files.items():
+            for to, out in (("pytorch", "out"), ("keras", "out.keras")):
+                command = [sys.executable, "-m", "converter.cli", "convert", str(source)]
+                command += ["--no-verify", "--force", "--to", to, "--out", str(folder / out)]
+                peak = peak_of(command, folder / "log")
+                word = "within the bound" if peak.resident <= bound else "OVER the bound"
+                print(
+                    f"| {suffix} --to {to} | {peak.resident:.0f} | {peak.own:.0f} "
+                    f"| {peak.seconds:.1f} | {peak.failure or word} |"
+                )
 
 
 def contenders(model: Path, peer: str) -> dict[str, Callable[[Path], list[str]]]:
@@ -118,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=["convert"], nargs="?", default="convert")
+    parser.add_argument("what", choices=["convert", "memory"], nargs="?", default="convert")
     parser.add_argument("model", type=Path, nargs="?", default=EXAMPLE)
     parser.add_argument(
         "--peer-python",
@@ -127,7 +202,10 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    convert(given.model, given.peer_python, given.rounds)
+    if given.what == "memory":
+        memory()
+    else:
+        convert(given.model, given.peer_python, given.rounds)
 
 
 if __name__ == "__main__":
