@@ -119,7 +119,11 @@ class ConvLSTM(Layer):
     Attributes:
         backward: The second direction of a Bidirectional, as in `Recurrent`.
         merge: Of the two directions, CONCAT along the last axis; None with one direction.
+        stateful: As in `Recurrent`; `zero_output_for_mask` likewise.
         channels_first: The channels stand before the axes in space, in the states too.
+
+    A mask is (B, T), or has some of a state's axes behind these, as the model has them: then it
+    says of each place whether it counts.
     """
 
     forward: ConvDirection
@@ -127,6 +131,8 @@ class ConvLSTM(Layer):
     merge: Merge | None = None
     return_sequences: bool = False
     return_state: bool = False
+    stateful: bool = False
+    zero_output_for_mask: bool = False
     channels_first: bool = False
 
     @property
@@ -144,14 +150,42 @@ class ConvLSTM(Layer):
         """The forward direction's gates: `layer.gates["c"].kernel`."""
         return self.forward.gates
 
-    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        """See the class."""
-        x, *states = inputs
+    @property
+    def state_count(self) -> int:
+        """The number of states of all directions."""
+        return STATES[Cell.LSTM] * len(self.directions)
+
+    def state_shapes(self, x: Shape) -> tuple[Shape, ...]:
+        """Of the states, in order, for an input of shape `x`.
+
+        Raises:
+            ShapeMismatchError: No such input is possible.
+        """
         if len(x) != self.rank + 3:
             raise ShapeMismatchError(f"an input of rank {len(x)}; expected {self.rank + 3}")
         step = (x[0], *x[2:])
-        shapes = [direction.state_shape(step, self.channels_first) for direction in self.directions]
-        expected = [shape for shape in shapes for _ in range(STATES[Cell.LSTM])]
+        return tuple(
+            direction.state_shape(step, self.channels_first)
+            for direction in self.directions
+            for _ in range(STATES[Cell.LSTM])
+        )
+
+    def check_mask(self, x: Shape, mask: Shape) -> None:
+        """Refuse a mask that does not fit an input.
+
+        Raises:
+            ShapeMismatchError: It has not the axes of the states.
+        """
+        for _, *axes in self.state_shapes(x):
+            fits = zip(mask[2:], axes, strict=False)
+            if not 2 <= len(mask) <= len(x) or any(None not in p and p[0] != p[1] for p in fits):
+                raise ShapeMismatchError(f"a mask of shape {mask} for a state of shape {axes}")
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """See the class."""
+        x, *states = inputs
+        expected = self.state_shapes(x)
+        shapes = list(expected[:: STATES[Cell.LSTM]])
         if states and len(states) != len(expected):
             raise ShapeMismatchError(f"{len(states)} initial states; expected {len(expected)}")
         for state, shape in zip(states, expected, strict=len(states) > 0):
@@ -162,8 +196,8 @@ class ConvLSTM(Layer):
                 raise ShapeMismatchError(f"an initial state of shape {state}; expected {shape}")
         if self.return_sequences:
             shapes = [(x[0], x[1], *shape[1:]) for shape in shapes]
-        last = tuple(expected) if self.return_state else ()
-        return (*_merged(self.merge, shapes), *last)
+        returned = _merged(self.merge, shapes)
+        return (*returned, *expected) if self.return_state else returned
 
 
 def _merged(merge: Merge | None, shapes: list[Shape]) -> tuple[Shape, ...]:

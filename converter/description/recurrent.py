@@ -148,10 +148,14 @@ class Recurrent(Layer):
         return self.forward.gates
 
     @property
-    def state_shapes(self) -> tuple[Shape, ...]:
-        """Of the states, in order, without their batch."""
+    def state_count(self) -> int:
+        """The number of states of all directions."""
+        return sum(STATES[direction.cell] for direction in self.directions)
+
+    def state_shapes(self, x: Shape) -> tuple[Shape, ...]:
+        """Of the states, in order, for an input of shape `x`."""
         return tuple(
-            (direction.units,)
+            (x[1] if self.time_major else x[0], direction.units)
             for direction in self.directions
             for _ in range(STATES[direction.cell])
         )
@@ -165,14 +169,13 @@ class Recurrent(Layer):
             raise ShapeMismatchError(
                 f"{x[2]} features a step; its kernel has {self.forward.inputs}"
             )
-        if states and len(states) != len(self.state_shapes):
-            raise ShapeMismatchError(
-                f"{len(states)} initial states; expected {len(self.state_shapes)}"
-            )
-        for state, expected in zip(states, self.state_shapes, strict=len(states) > 0):
-            if len(state) != 2 or state[1] not in (None, *expected):
+        last = self.state_shapes(x)
+        if states and len(states) != len(last):
+            raise ShapeMismatchError(f"{len(states)} initial states; expected {len(last)}")
+        for state, (_, units) in zip(states, last, strict=len(states) > 0):
+            if len(state) != 2 or state[1] not in (None, units):
                 raise ShapeMismatchError(
-                    f"an initial state of shape {state}; expected (batch, {expected[0]})"
+                    f"an initial state of shape {state}; expected (batch, {units})"
                 )
         batch = x[1] if self.time_major else x[0]
         lead: Shape = (batch,)
@@ -187,5 +190,4 @@ class Recurrent(Layer):
                 returned = (one, one)
             case _:
                 returned = (one,)
-        last = tuple((batch, *shape) for shape in self.state_shapes) if self.return_state else ()
-        return (*returned, *last)
+        return (*returned, *last) if self.return_state else returned

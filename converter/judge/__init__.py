@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from converter.description import (
     Call,
+    ConvLSTM,
     Layer,
     Model,
     Recurrent,
@@ -109,7 +110,7 @@ class Judge:
         if any(call.masks):
             masks = [None if mask is None else values[mask.name] != 0 for mask in call.masks]
             settings = {"masks": masks}
-        if isinstance(layer, Recurrent) and layer.stateful:
+        if isinstance(layer, ConvLSTM | Recurrent) and layer.stateful:
             outputs = self._going_on(layer, arrays, settings)
         else:
             outputs = MEANINGS[layer](layer, *arrays, **settings)
@@ -119,14 +120,14 @@ class Judge:
         }
 
     def _going_on(
-        self, layer: Recurrent, arrays: Sequence[Array], settings: Mapping[str, object]
+        self, layer: ConvLSTM | Recurrent, arrays: Sequence[Array], settings: Mapping[str, object]
     ) -> tuple[Array, ...]:
         """The outputs of a stateful layer, from the states that it has kept; new ones are kept."""
         if len(arrays) == 1:
             arrays = [*arrays, *self._states.get(layer.name, ())]
         telling = replace(layer, stateful=False, return_state=True)
         outputs = MEANINGS[telling](telling, *arrays, **settings)
-        count = len(layer.state_shapes)
+        count = layer.state_count
         self._states[layer.name] = outputs[-count:]
         return outputs if layer.return_state else outputs[:-count]
 

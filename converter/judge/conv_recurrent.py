@@ -14,7 +14,7 @@ import numpy as np
 from converter.description import ConvDirection, ConvLSTM, Padding
 from converter.gates import GATES, STATES, Array, Cell
 from converter.judge.convolution import convolved
-from converter.judge.meaning import MEANINGS
+from converter.judge.meaning import MEANINGS, Masks
 from converter.judge.recurrent import States, merged
 
 
@@ -24,13 +24,19 @@ def _side_by_side(kernel: Array) -> Array:
     return by_filter.reshape(*by_filter.shape[:-2], -1)
 
 
-def _sequence(direction: ConvDirection, x: Array, states: States) -> tuple[Array, States]:
+def _sequence(
+    direction: ConvDirection, x: Array, states: States, counts: Array | None
+) -> tuple[Array, States]:
     """Every output, (T, B, S, F) in the order of reading, and the last states.
+
+    Where a step does not count it repeats the output before it, zeros at first, and leaves the
+    states.
 
     Args:
         direction: Its weights are used.
         x: (T, B, S, C).
         states: The initial ones, (B, S, F); none means zeros.
+        counts: Where a step counts, in the order of reading; it broadcasts to (T, B, S, F).
     """
     if direction.go_backwards:
         x = x[::-1]
@@ -50,18 +56,29 @@ def _sequence(direction: ConvDirection, x: Array, states: States) -> tuple[Array
     zeros = np.zeros((*products.shape[1:-1], direction.filters), products.dtype)
     h, c = states or (zeros, zeros)
     outputs = np.empty((time, *zeros.shape), products.dtype)
+    last = zeros
     gate, activation = direction.recurrent_activation, direction.activation
     for t in range(time):
         product = products[t] + convolved(h, kernel, once, once, Padding.SAME)
         i, f, candidate, o = np.split(product, len(GATES[Cell.LSTM]), axis=-1)
-        c = gate(f) * c + gate(i) * activation(candidate)
-        h = gate(o) * activation(c)
-        outputs[t] = h
+        new_c = gate(f) * c + gate(i) * activation(candidate)
+        new_h = gate(o) * activation(new_c)
+        if counts is None:
+            h, c, last = new_h, new_c, new_h
+        else:
+            old = (h, c, last)
+            pairs = zip((new_h, new_c, new_h), old, strict=True)
+            h, c, last = (np.where(counts[t], *pair) for pair in pairs)
+        outputs[t] = last
     return outputs, (h, c)
 
 
 @MEANINGS.register(ConvLSTM)
-def _(layer: ConvLSTM, x: Array, *initial: Array) -> tuple[Array, ...]:
+def _(layer: ConvLSTM, x: Array, *initial: Array, masks: Masks = ()) -> tuple[Array, ...]:
+    mask = masks[0] if masks else None
+    if mask is not None:
+        mask = mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)).swapaxes(0, 1)
+        mask = np.moveaxis(mask, 2, -1) if layer.channels_first else mask
     x = x.swapaxes(0, 1)
     if layer.channels_first:
         x = np.moveaxis(x, 2, -1)
@@ -70,11 +87,15 @@ def _(layer: ConvLSTM, x: Array, *initial: Array) -> tuple[Array, ...]:
     returned: list[Array] = []
     last: list[Array] = []
     for direction in layer.directions:
-        outputs, states = _sequence(direction, x, initial[:count])
+        counts = mask[::-1] if mask is not None and direction.go_backwards else mask
+        outputs, states = _sequence(direction, x, initial[:count], counts)
+        if counts is not None and layer.zero_output_for_mask:
+            outputs = outputs * counts
         initial = initial[count:]
         last.extend(states)
         if not layer.return_sequences:
-            returned.append(states[0])
+            # With a mask the last output need not be the state.
+            returned.append(states[0] if mask is None else outputs[-1])
             continue
         if direction is layer.backward:  # bidirectional.py flips it, whichever way it was read
             outputs = outputs[::-1]

@@ -101,6 +101,10 @@ def _sizes(sizes: tuple[int, ...]) -> str:
     return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
 
 
+FLAGS = ("return_sequences", "return_state", "stateful")
+"""Of every recurrent layer."""
+
+
 @singledispatch
 def _what(layer: Layer) -> str:
     """Any layer that has no words of its own: its class."""
@@ -112,11 +116,7 @@ def _(layer: Recurrent) -> str:
     kind = KERAS_CLASSES[layer.cell]
     before = "reset_after=False" if layer.cell is Cell.GRU_RESET_BEFORE else ""
     no_bias = "use_bias=False" if layer.forward.bias is None else ""
-    flags = [
-        name
-        for name in ("return_sequences", "return_state", "stateful", "time_major")
-        if getattr(layer, name)
-    ]
+    flags = [name for name in (*FLAGS, "time_major") if getattr(layer, name)]
     if layer.backward is None:
         backwards = "go_backwards" if layer.forward.go_backwards else ""
         return _call(kind, layer.units, *flags, backwards, before, no_bias)
@@ -182,7 +182,7 @@ def _(layer: ConvLSTM) -> str:
         "use_bias=False" if one.bias is None else "",
         "channels_first" if layer.channels_first else "",
     )
-    flags = [name for name in ("return_sequences", "return_state") if getattr(layer, name)]
+    flags = [name for name in FLAGS if getattr(layer, name)]
     kind = f"ConvLSTM{layer.rank}D"
     if layer.merge is None:
         return _call(kind, *own, *flags, "go_backwards" if one.go_backwards else "")

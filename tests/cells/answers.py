@@ -12,6 +12,7 @@ import torch
 
 import converter
 from converter.description import Layer, Model, Weight
+from converter.judge import Judge
 
 EXACT = 1e-12
 """Of the largest output, in float64: rounding over 5 steps is below 1e-14."""
@@ -42,12 +43,18 @@ class Saved:
     def model(self) -> Model:
         return converter.read(self.path)
 
-    def of(self, kind: str) -> list[np.ndarray]:
-        """ "in", "out" or "exact"."""
+    def of(self, kind: str, call: int = 0) -> list[np.ndarray]:
+        """ "in", "out" or "exact", of the first call or the one after it."""
         found = []
-        while (key := f"{kind}{len(found)}") in self.recorded:
+        while (key := f"{call}{kind}{len(found)}") in self.recorded:
             found.append(self.recorded[key])
         return found
+
+    @property
+    def calls(self) -> list[tuple[list[np.ndarray], list[np.ndarray]]]:
+        """What goes in and what Keras gives, in float64 where it was asked so, for each call."""
+        found = [(self.of("in", k), self.of("exact", k) or self.of("out", k)) for k in (0, 1)]
+        return [one for one in found if one[1]]
 
     @property
     def layer(self) -> Layer:
@@ -65,18 +72,26 @@ class Saved:
 
     def judged(self, model: Model | None = None) -> float:
         """How far the judge is from Keras in float64, or in float32 where that is all."""
-        return distance(
-            converter.judge(model or self.model, *self.of("in")), self.of("exact") or self.of("out")
-        )
+        judge = Judge(model or self.model)
+
+        def answers(given: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+            values = judge.run(given)
+            return tuple(values[value.name] for value in judge.model.outputs)
+
+        return max(distance(answers(given), expected) for given, expected in self.calls)
 
     def made(self, change: Callable[[torch.nn.Module], None] | None = None) -> float:
         """How far the PyTorch module in float64 is from Keras."""
         module = converter.to_torch(self.model).double()
         if change:
             change(module)
+
+        def answers(given: list[np.ndarray]) -> object:
+            tensors = [torch.from_numpy(one) for one in given]
+            return module(*(one if one.dtype == torch.bool else one.double() for one in tensors))
+
         with torch.inference_mode():
-            given = module(*(torch.from_numpy(one).double() for one in self.of("in")))
-        return distance(given, self.of("exact") or self.of("out"))
+            return max(distance(answers(given), expected) for given, expected in self.calls)
 
 
 def distance(given: object, expected: Sequence[np.ndarray]) -> float:

@@ -115,6 +115,61 @@ def convolutional(k, shape=(4, 5, 4, 2)):
     )
 
 
+def masked(k, shape=(4, 5, 4, 2)):
+    """ConvLSTM with masks, of steps and of places, and with states that are kept."""
+    layers = k.layers
+    x, mask = k.Input(shape, name="x"), k.Input(shape[:1], dtype="bool", name="mask")
+    h, c = (k.Input((4, 2, 3), name=name) for name in ("h", "c"))
+
+    def two(layer, **options):
+        return layers.Bidirectional(layer, **options)
+
+    whole = {"return_sequences": True}
+    for name, layer in {
+        "last": layers.ConvLSTM2D(3, (2, 3)),
+        "whole": layers.ConvLSTM2D(3, (2, 3), **whole),
+        "backwards": layers.ConvLSTM2D(3, 2, go_backwards=True, **whole),
+        "zeros": layers.ConvLSTM2D(3, 2, zero_output_for_mask=True, **whole),
+        "zeros_last": layers.ConvLSTM2D(3, 2, zero_output_for_mask=True),
+        "both": two(layers.ConvLSTM2D(3, 2)),
+        "both_whole": two(layers.ConvLSTM2D(3, 2, **whole)),
+        "both_sum": two(layers.ConvLSTM2D(3, 2, **whole), merge_mode="sum"),
+        "both_states": two(layers.ConvLSTM2D(3, 2, return_state=True), merge_mode=None),
+    }.items():
+        yield f"masked_{name}", k.Model([x, mask], layer(x, mask=mask))
+    started = layers.ConvLSTM2D(3, (2, 3), return_state=True)
+    yield (
+        "masked_started",
+        k.Model([x, mask, h, c], started(x, mask=mask, initial_state=[h, c])),
+    )
+    marked = k.Input(shape, name="marked")
+    kept = layers.Masking()(marked)
+    same = {"padding": "same"}
+    for name, layer in {
+        "whole": layers.ConvLSTM2D(3, 2, **whole, **same),
+        "last": layers.ConvLSTM2D(3, 2, zero_output_for_mask=True, **same),
+        "both": two(layers.ConvLSTM2D(3, 2, **whole, **same)),
+        "backwards": layers.ConvLSTM2D(3, 2, go_backwards=True, **whole, **same),
+    }.items():
+        yield f"places_{name}", k.Model(marked, layer(kept))
+    again = layers.ConvLSTM2D(2, 2, **whole, **same)(kept)
+    yield "places_stacked", k.Model(marked, layers.ConvLSTM2D(2, 2, **same)(again))
+    always = k.Input(batch_shape=(3, *shape), name="x")
+    now = k.Input(batch_shape=(3, shape[0]), dtype="bool", name="mask")
+    keeps = {"stateful": True, **whole}
+    yield "stream", k.Model(always, layers.ConvLSTM2D(3, 2, stateful=True, strides=2)(always))
+    yield "stream_both", k.Model(always, two(layers.ConvLSTM2D(3, 2, **keeps))(always))
+    yield (
+        "stream_masked",
+        k.Model([always, now], layers.ConvLSTM2D(3, 2, stateful=True)(always, mask=now)),
+    )
+    line = layers.ConvLSTM1D(3, 2, return_state=True, **keeps)
+    stacked = layers.ConvLSTM1D(2, 2, go_backwards=True, **keeps)
+    row = k.Input(batch_shape=(3, 4, 6, 2), name="x")
+    sequence, *states = line(row)
+    yield "stream_stacked", k.Model(row, [stacked(sequence), *states])
+
+
 def channels_first(k, shape=(4, 2, 5, 4)):
     """ConvLSTM with the channels before the axes in space: TensorFlow has no such on a CPU."""
     layers = k.layers
@@ -131,6 +186,13 @@ def channels_first(k, shape=(4, 2, 5, 4)):
     x = k.Input(shape, name="x")
     stated = layers.ConvLSTM2D(3, 2, return_state=True, strides=2, **first)
     yield "first_states", k.Model(x, stated(x))
+    mask = k.Input(shape[:1], dtype="bool", name="mask")
+    yield "first_masked", k.Model([x, mask], layers.ConvLSTM2D(3, 2, **whole)(x, mask=mask))
+    marked = k.Input(shape, name="marked")
+    same = layers.ConvLSTM2D(2, 2, padding="same", zero_output_for_mask=True, **whole)
+    yield "first_places", k.Model(marked, same(layers.Masking()(marked)))
+    always = k.Input(batch_shape=(3, *shape), name="x")
+    yield "stream_first", k.Model(always, layers.ConvLSTM2D(3, 2, stateful=True, **first)(always))
 
 
 def architectures(k):
@@ -140,6 +202,22 @@ def architectures(k):
     else:
         yield from cells(k)
         yield from convolutional(k)
+        yield from masked(k)
+
+
+MASKS = np.array([[1, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]], bool)
+
+
+def inputs(model, generator):
+    """Of three examples: numbers, some of them marked as none, and masks of steps."""
+    arrays = []
+    for tensor in model.inputs:
+        name = tensor.name.split(":")[0]
+        array = generator.normal(size=(3, *tensor.shape[1:])).astype("float32")
+        if name == "marked":  # where every number along the last axis is 0
+            array *= generator.random(size=(*array.shape[:-1], 1)) < 0.7
+        arrays.append(MASKS if name == "mask" else array)
+    return arrays
 
 
 def flat(outputs):
@@ -176,18 +254,18 @@ def main(name: str, folder: Path) -> None:
     for key, model in models.items():
         arrays = [drawn(generator, array.shape) for array in model.get_weights()]
         model.set_weights(arrays)
-        given = [
-            generator.normal(size=(3, *tensor.shape[1:])).astype("float32")
-            for tensor in model.inputs
-        ]
-        recorded = {f"in{i}": array for i, array in enumerate(given)}
-        answers = flat(model(given if len(given) > 1 else given[0]))
-        recorded |= {f"out{i}": as_array(one) for i, one in enumerate(answers)}
         if key in exact:
             exact[key].set_weights(arrays)
-            wide = [array.astype("float64") for array in given]
-            answers = flat(exact[key](wide if len(wide) > 1 else wide[0]))
-            recorded |= {f"exact{i}": as_array(one) for i, one in enumerate(answers)}
+        recorded = {}
+        for call in range(2 if key.startswith("stream") else 1):
+            given = inputs(model, generator)
+            recorded |= {f"{call}in{i}": array for i, array in enumerate(given)}
+            answers = flat(model(given if len(given) > 1 else given[0]))
+            recorded |= {f"{call}out{i}": as_array(one) for i, one in enumerate(answers)}
+            if key in exact:
+                wide = [a if a.dtype == bool else a.astype("float64") for a in given]
+                answers = flat(exact[key](wide if len(wide) > 1 else wide[0]))
+                recorded |= {f"{call}exact{i}": as_array(one) for i, one in enumerate(answers)}
         np.savez(folder / f"{key}.npz", **recorded)
         model.save(folder / (f"{key}.keras" if name == "keras" else f"{key}.h5"))
 

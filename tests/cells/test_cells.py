@@ -13,7 +13,7 @@ import converter
 from converter.description import ConvLSTM, Era, Padding, Recurrent
 from tests.cells.answers import EXACT, FLOAT32, SHOWS, Saved, changed
 
-COUNTS = {"keras": 38, "torch": 5, "tf_keras": 36}
+COUNTS = {"keras": 57, "torch": 8, "tf_keras": 55}
 """The models of each Keras."""
 
 
@@ -177,6 +177,37 @@ def test_the_odd_zero_on_the_other_side_shows(keras: dict[str, Saved]) -> None:
         lstm.sides = [side for k in (0, 2) for side in lstm.sides[k : k + 2][::-1]]
 
     assert keras["valid"].made(turned) > SHOWS  # a window of 2 x 3
+
+
+def test_a_mask_that_is_not_used_shows(keras: dict[str, Saved]) -> None:
+    names = [name for name in keras if name.startswith(("masked", "places")) or "_masked" in name]
+    assert len(names) == 16
+    for name in names:
+        one = keras[name]
+        calls = tuple(
+            replace(call, masks=()) if isinstance(call.layer, ConvLSTM) else call
+            for call in one.model.calls
+        )
+        assert one.judged(replace(one.model, calls=calls)) > SHOWS, name
+
+
+def test_steps_that_are_zeros_or_are_not_show(keras: dict[str, Saved]) -> None:
+    for name in ("masked_zeros", "masked_whole", "masked_both_whole", "places_last"):
+        one = keras[name]
+        (layer,) = (layer for layer in one.model.layers if isinstance(layer, ConvLSTM))
+        other = replace(layer, zero_output_for_mask=not layer.zero_output_for_mask)
+        assert one.judged(one.with_layer(other)) > SHOWS, name
+
+
+def test_states_that_are_lost_between_calls_show(keras: dict[str, Saved]) -> None:
+    for name in ("stream", "stream_both", "stream_masked", "stream_stacked"):
+        one = keras[name]
+        calls = tuple(
+            replace(call, layer=replace(call.layer, stateful=False))
+            for call in one.model.calls
+            if isinstance(call.layer, ConvLSTM)
+        )
+        assert one.judged(replace(one.model, calls=calls)) > SHOWS, name
 
 
 def test_a_state_convolved_like_the_input_shows(keras: dict[str, Saved]) -> None:

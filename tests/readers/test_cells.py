@@ -210,20 +210,66 @@ def test_a_conv_lstm_of_keras_1_is_refused(one: One, error_of: Error) -> None:
     )
 
 
-@pytest.mark.parametrize(("key", "code"), [("stateful", "stateful"), ("time_major", "time-major")])
-def test_what_a_conv_lstm_does_not_have_is_refused(
-    key: str, code: str, one: One, error_of: Error
+def test_time_before_the_batch_of_a_conv_lstm_is_refused(one: One, error_of: Error) -> None:
+    text = error_of(lambda: conv_lstm(one, *KERNELS, time_major=True))
+    assert text.startswith("error[time-major]: time_major of layer 'it' of model is not read yet\n")
+
+
+def test_a_conv_lstm_keeps_states_of_a_known_size_alone(one: One, error_of: Error) -> None:
+    kept = conv_lstm(one, *KERNELS, stateful=True, shape=(2, *IMAGES[1:]))
+    assert kept.stateful
+    for shape in (IMAGES, (2, None, None, 4, 3)):
+        text = error_of(lambda s=shape: conv_lstm(one, *KERNELS, stateful=True, shape=s))
+        assert text == (
+            "error[stateful]: layer 'it' of model keeps its states, and nothing says of how many "
+            f"sequences\n  found: stateful=True and an input of shape {shape}\n"
+            "  help:  build the model with a fixed batch: batch_shape=(1, None, ...)"
+        )
+
+
+@pytest.mark.parametrize(("version", "zeroed"), [("3.0.0", True), ("2.15.0", False)])
+def test_masked_steps_of_a_conv_lstm_are_zeros_in_keras_3_alone(
+    version: str, zeroed: bool, one: One
 ) -> None:
-    text = error_of(lambda: conv_lstm(one, *KERNELS, **{key: True}))
-    assert text.startswith(f"error[{code}]: {key} of layer 'it' of model is not read yet\n")
+    found = conv_lstm(one, *KERNELS, zero_output_for_mask=True, version=version)
+    assert found.zero_output_for_mask is zeroed
 
 
-def test_a_mask_of_a_conv_lstm_is_refused(file: Path, error_of: Error) -> None:
-    mask = layer("Masking", "m", mask_value=0.0)
-    part = layer("ConvLSTM2D", "it", filters=2, kernel_size=2)
-    path = archive(file, sequential(given((None, 7, 5, 4, 3)), mask, part), {})
-    assert error_of(lambda: read(path)).startswith(
+MASK = layer("Masking", "m", mask_value=0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "era", "found"),
+    [
+        (
+            {"unroll": True, "padding": "same"},
+            Era.KERAS_3,
+            "unroll=True, and a mask of places, on which Keras fails",
+        ),
+        ({}, Era.KERAS_2, "a convolutional LSTM with a mask, on which Keras 2 fails"),
+    ],
+)
+def test_a_mask_on_which_keras_itself_fails_is_refused(
+    settings: dict[str, object], era: Era, found: str, file: Path, error_of: Error
+) -> None:
+    part = layer("ConvLSTM2D", "it", filters=2, kernel_size=[2, 3], **settings)
+    weights = {f"layers/conv_lstm2d/cell/vars/{k}": one for k, one in enumerate(KERNELS)}
+    config = sequential(given((None, 7, 5, 4, 3)), MASK, part)
+    path = archive(file, config, weights)
+    assert error_of(lambda: read(path, era=era)) == (
         "error[mask]: layer 'it' of model would use a mask that is not read yet\n"
+        f"  found: {found}\n"
+        "  help:  save the model without the mask where all sequences have their full length"
+    )
+
+
+def test_a_mask_of_other_places_than_a_state_has_is_refused(file: Path, error_of: Error) -> None:
+    part = layer("ConvLSTM2D", "it", filters=2, kernel_size=[2, 3])
+    weights = {f"layers/conv_lstm2d/cell/vars/{k}": one for k, one in enumerate(KERNELS)}
+    path = archive(file, sequential(given((None, 7, 5, 4, 3)), MASK, part), weights)
+    assert error_of(lambda: read(path)) == (
+        "error[graph-shape]: layer 'it' of model cannot take its input\n"
+        f"  found: a mask of shape (None, 7, 5, 4) for a state of shape [4, 2, 2]\n{AGAIN}"
     )
 
 

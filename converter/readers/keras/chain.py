@@ -41,12 +41,12 @@ class Chain:
         """
         x, *states = inputs
         order = self.layers[::-1] if self.states_reversed else self.layers
-        needed = sum(len(layer.state_shapes) for layer in order)
+        needed = sum(layer.state_count for layer in order)
         if states and len(states) != needed:
             raise ShapeMismatchError(f"{len(states)} initial states; expected {needed}")
         given: dict[str, Sequence[Value]] = {}
         for layer in order:
-            count = len(layer.state_shapes)
+            count = layer.state_count
             given[layer.name], states = states[:count], states[count:]
         last: dict[str, Sequence[Value]] = {}
         for layer in self.layers:

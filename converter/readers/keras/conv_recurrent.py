@@ -23,7 +23,7 @@ from converter.gates import GATES, Cell, bias_form, convolution_form
 from converter.readers.keras.activation import read_activation
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
-from converter.readers.keras.layers import known_size, reads
+from converter.readers.keras.layers import keeps_states, known_size, reads
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
 
@@ -36,7 +36,8 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     return ConvLSTM(
         **config.base(),
         forward=_direction(config, inputs[0], weights, writer),
-        **_sequence(config),
+        zero_output_for_mask=_zeroes(config) and writer.keras_3,
+        **_sequence(config, inputs[0]),
     )
 
 
@@ -70,8 +71,9 @@ def two_directions(
         _direction(child, x, part, writer, turned=turned and child is children[1])
         for child, part in zip(children, parts, strict=True)
     )
-    sequence, other = (_sequence(child) for child in children)
+    sequence, other = (_sequence(child, x) for child in children)
     for child in children:
+        _zeroes(child)  # bidirectional.py sets it, whatever the layers say
         child.done()
     if sequence != other or forward.go_backwards == backward.go_backwards:
         settings = [
@@ -84,27 +86,33 @@ def two_directions(
             hint="the file may be damaged; save the model again",
             code="config",
         )
-    return ConvLSTM(**config.base(), forward=forward, backward=backward, merge=merge, **sequence)
-
-
-def _sequence(config: Config) -> dict[str, Any]:
-    """What is the same for both directions."""
-    config.must_be(
-        "stateful",
-        False,
-        code="stateful",
-        hint="make the states inputs and outputs, or save the model with stateful=False",
+    return ConvLSTM(
+        **config.base(),
+        forward=forward,
+        backward=backward,
+        merge=merge,
+        zero_output_for_mask=sequence["return_sequences"] and writer.keras_3,
+        **sequence,
     )
+
+
+def _zeroes(config: Config) -> bool:
+    """Whether a masked step returns zeros, in Keras 3; base_conv_rnn.py of tf.keras ignores it."""
+    return config.boolean("zero_output_for_mask", default=False)
+
+
+def _sequence(config: Config, x: Shape) -> dict[str, Any]:
+    """What is the same for both directions."""
     config.must_be(
         "time_major",
         False,
         code="time-major",
         hint="put the batch before the time, and save the model with time_major=False",
     )
-    config.boolean("zero_output_for_mask", default=False)
     return {
         "return_sequences": config.boolean("return_sequences", default=False),
         "return_state": config.boolean("return_state", default=False),
+        "stateful": keeps_states(config, x),
         "channels_first": config.channels_first(),
     }
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from converter.description import (
     Call,
+    ConvLSTM,
     Era,
     Layer,
     Model,
@@ -219,14 +220,14 @@ class _Graph:
             self._masks.make(part.kind, layer, inputs[0], given, mask)
             return (given,)
         self._masks.passed(part.kind, layer, inputs, values, stated)
-        if used:
-            check_unrolled(part.where, part.config, layer)
+        if used and used[0] is not None:
+            check_unrolled(part.where, part.config, layer, used[0])
         self.calls.append(Call(layer, tuple(inputs), values, used))
         return values
 
     def _check_states(self, part: LayerPart, layer: Layer, inputs: Sequence[Value]) -> None:
         """Refuse states that are kept and given, which tf.keras takes only where all are zeros."""
-        kept = isinstance(layer, Recurrent) and layer.stateful
+        kept = isinstance(layer, ConvLSTM | Recurrent) and layer.stateful
         if kept and len(inputs) > 1 and self._writer.era is Era.TF_KERAS:
             raise UnsupportedError(
                 f"{part.where} keeps its states, and is given initial ones",

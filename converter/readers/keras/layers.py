@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from converter.description import Layer, Shape
-from converter.errors import FormatError
+from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.cells import stacked_inside
 from converter.readers.keras.chain import Chain
 from converter.readers.keras.config import Config, unknown
@@ -90,6 +90,28 @@ def build_one(config: Config, inputs: tuple[Shape, ...], weights: Weights, write
     if isinstance(built, Chain):
         raise stacked_inside(config.where, len(built.layers))
     return built
+
+
+def keeps_states(config: Config, x: Shape, time_axis: int = 1) -> bool:
+    """Whether a layer is stateful.
+
+    Args:
+        config: Of the layer, or of one of its directions.
+        x: The shape of the sequence.
+        time_axis: Of `x`.
+
+    Raises:
+        UnsupportedError: It is, and nothing says how large its states are.
+    """
+    stateful = config.boolean("stateful", default=False)
+    if stateful and None in (*x[:time_axis], *x[time_axis + 1 :]):
+        raise UnsupportedError(
+            f"{config.where} keeps its states, and nothing says of how many sequences",
+            context=f"stateful=True and an input of shape {x}",
+            hint="build the model with a fixed batch: batch_shape=(1, None, ...)",
+            code="stateful",
+        )
+    return stateful
 
 
 def known_size(config: Config, shape: Shape, axis: int) -> int:

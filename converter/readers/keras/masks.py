@@ -199,8 +199,11 @@ class Masks:
         while isinstance(layer, TimeDistributed):
             layer, steps = layer.layer, steps + 1
         if isinstance(layer, ConvLSTM):
-            raise _refusal(where, f"a convolutional LSTM with the mask of '{x.name}'")
-        if len(mask.shape) != 2 + steps:
+            if self.writer.era is Era.KERAS_2:  # its `rnn` tiles a mask for outputs of rank 2
+                raise _refusal(where, "a convolutional LSTM with a mask, on which Keras 2 fails")
+            inner = (x.shape[0], *x.shape[1 + steps :])
+            layer.check_mask(inner, (x.shape[0], *mask.shape[1 + steps :]))
+        elif len(mask.shape) != 2 + steps:
             raise ShapeMismatchError(f"a mask of shape {mask.shape} for steps of {x.shape}")
 
     def passed(
@@ -375,18 +378,22 @@ def _uses(kind: str, layer: Layer) -> bool:
     return kind in SEQUENCES or kind in ("GlobalAveragePooling1D", "GlobalAvgPool1D", "Softmax")
 
 
-def check_unrolled(where: str, config: object, layer: Layer) -> None:
-    """Refuse a loop that Keras unrolls backwards and zeroes at the wrong steps.
+def check_unrolled(where: str, config: object, layer: Layer, mask: Value) -> None:
+    """Refuse a loop that Keras unrolls and masks wrongly.
 
-    Its `rnn` turns the mask for the states, and not for the zeros.
+    Its `rnn` turns the mask for the states, and not for the zeros; and it repeats a mask of places
+    along the axes that it has already.
     """
-    if not (isinstance(layer, Recurrent) and layer.zero_output_for_mask and layer.return_sequences):
+    if not isinstance(layer, ConvLSTM | Recurrent):
         return
     own = config if isinstance(config, dict) else {}
     inner = [own.get(key) for key in ("layer", "backward_layer")]
     configs = [own, *(one.get("config") for one in inner if isinstance(one, dict))]
     unrolled = any(isinstance(one, dict) and one.get("unroll") is True for one in configs)
-    if unrolled and any(direction.go_backwards for direction in layer.directions):
+    if unrolled and isinstance(layer, ConvLSTM) and len(mask.shape) > 2:
+        raise _refusal(where, "unroll=True, and a mask of places, on which Keras fails")
+    zeroed = unrolled and layer.zero_output_for_mask and layer.return_sequences
+    if zeroed and any(direction.go_backwards for direction in layer.directions):
         raise _refusal(where, "unroll=True, read from the end: Keras zeroes other steps")
 
 

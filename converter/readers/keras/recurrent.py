@@ -30,7 +30,7 @@ from converter.readers.keras.cudnn import (
     read_cudnn,
 )
 from converter.readers.keras.era import Writer
-from converter.readers.keras.layers import known_size, reads
+from converter.readers.keras.layers import keeps_states, known_size, reads
 from converter.readers.keras.refused import CLASSES
 from converter.readers.keras.refused import error as refused
 from converter.readers.keras.weights import Weights
@@ -148,19 +148,11 @@ def read_sequence(config: Config, x: Shape, writer: Writer) -> dict[str, Any]:
         x: The shape of the sequence.
         writer: Who wrote the file.
     """
-    stateful = config.boolean("stateful", default=False)
     time_major = config.boolean("time_major", default=False)
-    if stateful and x[1 if time_major else 0] is None:
-        raise UnsupportedError(
-            f"{config.where} keeps its states, and nothing says of how many sequences",
-            context=f"stateful=True and an input of shape {x}",
-            hint="build the model with a fixed batch: batch_shape=(1, None, ...)",
-            code="stateful",
-        )
     return {
         "return_sequences": config.boolean("return_sequences", default=False),
         "return_state": config.boolean("return_state", default=False),
-        "stateful": stateful,
+        "stateful": keeps_states(config, x, 0 if time_major else 1),
         "time_major": time_major,
         "starts_from_state": writer.starts_from_state
         and not config.boolean("unroll", default=False),

@@ -7,15 +7,25 @@ from typing import Any
 from converter.description import ConvDirection, ConvLSTM
 from converter.gates import Cell, bias_form, convolution_form
 from converter.targets.keras.activation import activation_config
-from converter.targets.keras.emit import Around, Part, Variable, data_format, emit
-from converter.targets.keras.recurrent import two_directions
+from converter.targets.keras.emit import Around, Dialect, Part, Variable, data_format, emit, refusal
+from converter.targets.keras.recurrent import check_zeroes, two_directions
 
 
 @emit.register(ConvLSTM)
 def _(layer: ConvLSTM, around: Around) -> Part:
     """A layer, or a Bidirectional of two."""
+    check_zeroes(layer, around)
+    masked = around.call.mask is not None
+    if masked and layer.zero_output_for_mask and around.dialect is Dialect.LEGACY:
+        raise refusal(
+            layer,
+            "a convolutional LSTM whose masked steps are zeros, which tf_keras does not know",
+            "--to keras writes a file for Keras 3 alone",
+            "mask",
+        )
     forward = _direction(layer, layer.forward, around)
     if layer.backward is None:
+        forward.config["zero_output_for_mask"] = layer.zero_output_for_mask
         return forward
     backward = _direction(layer, layer.backward, around)
     return two_directions(layer, layer.merge, forward, backward, around)
@@ -47,7 +57,7 @@ def _direction(layer: ConvLSTM, direction: ConvDirection, around: Around) -> Par
         "return_sequences": layer.return_sequences,
         "return_state": layer.return_state,
         "go_backwards": direction.go_backwards,
-        "stateful": False,
+        "stateful": layer.stateful,
     }
     inside = Part(kind=f"ConvLSTM{layer.rank}DCell", variables=tuple(variables))
     return Part(kind=f"ConvLSTM{layer.rank}D", config=config, parts=(("cell", inside),))

@@ -142,7 +142,7 @@ class Masks:
             keras[0] = given[0]
         means, keras = ([_plain(mask) for mask in masks] for masks in (means, keras))
         output = call.outputs[0].name
-        if isinstance(layer, Recurrent) and means[0] is not None and can_state(means[0]):
+        if isinstance(layer, ConvLSTM | Recurrent) and means[0] is not None and can_state(means[0]):
             self.stated[output] = means[0]
             if means != keras:
                 self.needed.add(output)

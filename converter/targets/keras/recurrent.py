@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from converter.description import Direction, Layer, Merge, Recurrent, Weight
+from converter.description import ConvLSTM, Direction, Layer, Merge, Recurrent, Weight
 from converter.gates import LAYOUTS, Cell, Form, bias_form, kernel_form
 from converter.targets.keras.activation import activation_config
 from converter.targets.keras.emit import (
@@ -80,7 +80,17 @@ def _check(layer: Recurrent, around: Around) -> None:
             "--to pytorch and --to onnx can say it",
             "mask",
         )
+    check_zeroes(layer, around)
+
+
+def check_zeroes(layer: Recurrent | ConvLSTM, around: Around) -> None:
+    """Refuse a Bidirectional that Keras 3 would zero and the model does not.
+
+    Raises:
+        UnsupportedError: It is one.
+    """
     two = layer.backward is not None
+    masked = around.call.mask is not None
     if masked and two and layer.zero_output_for_mask != layer.return_sequences:
         raise refusal(
             layer,

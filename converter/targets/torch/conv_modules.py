@@ -51,9 +51,16 @@ class ConvLSTM(nn.Module):
         self.sides = [side for pair in pairs for side in pair]
 
     def forward(
-        self, x: Tensor, initial: tuple[Tensor, Tensor] | None = None
+        self,
+        x: Tensor,
+        initial: tuple[Tensor, Tensor] | None = None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """As nn.LSTM: (sequence, (h, c))."""
+        """As nn.LSTM: (sequence, (h, c)).
+
+        Where the mask is False a step leaves the state and repeats the output before it. It
+        is (batch, time), or has axes of h behind these.
+        """
         steps = x.flatten(0, 1)  # every step is convolved at once
         if self.padding == "same":
             sizes = self.kernel_size, self.stride
@@ -63,12 +70,19 @@ class ConvLSTM(nn.Module):
             zeros = torch.zeros_like(products[:, 0].chunk(4, 1)[0])
             initial = zeros, zeros
         h, c = initial
+        output = torch.zeros_like(h)
         outputs = []
-        for product in products.unbind(1):
+        for k, product in enumerate(products.unbind(1)):
             gates = product + self.recurrent(F.pad(h, self.sides))
             i, f, g, o = gates.chunk(4, 1)
             i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
-            c = f * c + i * self.activation(g)
-            h = o * self.activation(c)
-            outputs.append(h)
+            new_c = f * c + i * self.activation(g)
+            new_h = o * self.activation(new_c)
+            if mask is None:
+                h, c, output = new_h, new_c, new_h
+            else:
+                now = mask[:, k].view(*mask[:, k].shape, *[1] * (x.dim() - mask.dim()))
+                pairs = (new_h, h), (new_c, c), (new_h, output)
+                h, c, output = (torch.where(now, *pair) for pair in pairs)
+            outputs.append(output)
         return torch.stack(outputs, 1), (h, c)

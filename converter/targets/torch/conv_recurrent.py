@@ -27,21 +27,70 @@ def _(layer: ConvLSTM, source: Source) -> None:
     finals: list[str] = []
     for direction in layer.directions:
         part = "" if layer.backward is None else ("forward", "backward")[len(texts)]
+        flip = ".flip(1)" if direction.go_backwards else ""
         module = _module(layer, direction, part, source)
-        flipped = f"{given}.flip(1)" if direction.go_backwards else given
-        text = f"{module}({flipped})"
+        kept = _kept(layer, direction, part, x, source) if layer.stateful else []
+        initial = kept
         if states:
             first = not layer.channels_first
             initial = [source.take(one, channels_first=first).text for one in states[:count]]
             states = states[count:]
-            text = f"{module}({flipped}, ({', '.join(initial)}))"
-        name, ends = _statement(layer, part, text, returned[0], source)
+        text = _called(module, given + flip, initial, _mask(layer, flip, source))
+        name, ends = _statement(layer, part, text, bool(initial), returned[0], source)
+        if kept:
+            source.say(", ".join(kept), ", ".join(f"{end}.detach()" for end in ends))
+        name = _zeroed(layer, name, flip, source)
+        if not layer.return_sequences and name not in ends:
+            name += "[:, -1]"
         finals += ends
         back = direction is layer.backward and layer.return_sequences
         texts.append(f"{name}.flip(1)" if back else name)
     _give(layer, source, returned, texts)
-    for value, text in zip(last, finals, strict=True):
+    for value, text in zip(last, finals if last else [], strict=True):
         source.hold(value, text, Held("", channels_first=not layer.channels_first))
+
+
+def _called(module: str, x: str, initial: list[str], mask: str) -> str:
+    """`self.conv_lstm(x)`, with initial states and a mask where there are some."""
+    arguments = [x]
+    if initial or mask:
+        arguments.append(f"({', '.join(initial)})" if initial else "None")
+    if mask:
+        arguments.append(mask)
+    return f"{module}({', '.join(arguments)})"
+
+
+def _kept(
+    layer: ConvLSTM, direction: ConvDirection, part: str, x: Value, source: Source
+) -> list[str]:
+    """The buffers with the states that are kept from call to call."""
+    shape = direction.state_shape((x.shape[0], *x.shape[2:]), layer.channels_first)
+    if not layer.channels_first:
+        shape = (shape[0], shape[-1], *shape[1:-1])
+    ending = f"_{part}" if part else ""
+    return [source.state(layer, name + ending, f"torch.zeros{shape}") for name in ("h", "c")]
+
+
+def _mask(layer: ConvLSTM, flip: str, source: Source) -> str:
+    """The mask of the call in hand as the module reads it; "" without one."""
+    mask = source.call.mask if source.call else None
+    if mask is None:
+        return ""
+    text = source.take(mask).atom + flip
+    whole = len(mask.shape) > 2 and not layer.channels_first
+    return f"{text}.unsqueeze(2)" if whole else text
+
+
+def _zeroed(layer: ConvLSTM, sequence: str, flip: str, source: Source) -> str:
+    """The sequence with zeros where its mask is False, if the layer does so."""
+    mask = source.call.mask if source.call else None
+    if mask is None or not layer.zero_output_for_mask:
+        return sequence
+    text = _mask(layer, flip, source)
+    rank = len(mask.shape) + (1 if text.endswith(".unsqueeze(2)") else 0)
+    axes = ", None" * (layer.rank + 3 - rank)
+    source.say(sequence, f"{sequence} * {text}" + (f"[...{axes}]" if axes else ""))
+    return sequence
 
 
 def _sequence(layer: ConvLSTM, x: Value, source: Source) -> str:
@@ -63,20 +112,28 @@ def _sequence(layer: ConvLSTM, x: Value, source: Source) -> str:
 
 
 def _statement(
-    layer: ConvLSTM, part: str, text: str, value: Value, source: Source
+    layer: ConvLSTM, part: str, text: str, started: bool, value: Value, source: Source
 ) -> tuple[str, list[str]]:
-    """`sequence, (h, c) = self.conv_lstm(x)`: what is returned of it, and the states."""
+    """`sequence, (h, c) = self.conv_lstm(x)`: what is returned of it, and the states.
+
+    With a mask, what is returned last need not be the last state, unless both begin with zeros.
+    """
+    masked = source.call is not None and source.call.mask is not None
+    need_sequence = layer.return_sequences or (masked and (started or layer.zero_output_for_mask))
     ending = f"_{part}" if part else ""
     wish = {"forward": "ahead", "backward": "back"}.get(part, "")
-    if not layer.return_state:
+    note = "" if need_sequence > layer.return_sequences else _comment(layer, value, source)
+    if not (layer.return_state or layer.stateful):
         name = source.variable(value, wish)
-        target = f"{name}, _" if layer.return_sequences else f"_, ({name}, _)"
-        source.say(target, text, _comment(layer, value, source))
-        return name, []
+        target = f"{name}, _" if need_sequence else f"_, ({name}, _)"
+        source.say(target, text, note)
+        return name, [] if need_sequence else [name]
     states = [source.variable(value, f"{letter}{ending}") for letter in ("h", "c")]
-    name = source.variable(value, wish) if layer.return_sequences else states[0]
-    sequence = name if layer.return_sequences else "_"
-    source.say(f"{sequence}, ({', '.join(states)})", text, _comment(layer, value, source))
+    name = states[0]
+    if need_sequence:
+        name = source.variable(value, wish or ("" if layer.return_sequences else "sequence"))
+    sequence = name if need_sequence else "_"
+    source.say(f"{sequence}, ({', '.join(states)})", text, note)
     return name, states
 
 
