@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         rnn_from_torch,
         rnn_to_torch,
     )
+    from converter.onnx_file import to_onnx
     from converter.readers import read
     from converter.targets.torch import to_torch, to_torch_source
     from converter.verify import verify
@@ -73,6 +74,7 @@ __all__ = [
     "read",
     "rnn_from_torch",
     "rnn_to_torch",
+    "to_onnx",
     "to_torch",
     "to_torch_source",
     "verify",
@@ -91,6 +93,7 @@ _WHERE = {
         "KerasWeights", "gru_from_torch", "gru_to_torch", "lstm_from_torch", "lstm_to_torch",
         "rnn_from_torch", "rnn_to_torch",
     ),
+    "converter.onnx_file": ("to_onnx",),
     "converter.readers": ("read",),
     "converter.targets.torch": ("to_torch", "to_torch_source"),
     "converter.verify": ("verify",),

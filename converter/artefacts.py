@@ -60,9 +60,11 @@ class Options:
 
     Attributes:
         keras_python: An interpreter that has Keras, to run what was written.
+        opset: Of an ONNX file.
     """
 
     keras_python: str | os.PathLike[str] | None = None
+    opset: int | None = None
 
 
 def write_placements(staging: Staging, name: str, placements: Sequence[Placement]) -> None:
@@ -162,12 +164,19 @@ def _state_dict(model: Model, name: str, _options: Options) -> Artefact:
     return StateDict(model, name)
 
 
+def _onnx(model: Model, name: str, options: Options) -> Artefact:
+    from converter.onnx_file import OnnxFile
+
+    return OnnxFile(model, name, options)
+
+
 def _keras(form: str) -> Target:
     return Target(f".{form}", lambda model, name, options: KerasFile(model, name, form, options))
 
 
 TARGETS: Mapping[str, Target] = {
     "pytorch": Target("", lambda model, _name, _options: TorchFolder(model)),
+    "onnx": Target(".onnx", _onnx),
     "keras": _keras("keras"),
     "h5": _keras("h5"),
     "weights.h5": _keras("weights.h5"),
@@ -203,7 +212,7 @@ def default_out(source: Path, to: str) -> Path:
 
 
 def check_suffix(out: Path, to: str) -> None:
-    """Refuse a name of a file that Keras would not take.
+    """Refuse a name of a file that its readers would not take.
 
     Raises:
         UsageError: The file has another suffix than its target's.
@@ -213,7 +222,7 @@ def check_suffix(out: Path, to: str) -> None:
     if suffix and (not out.name.endswith(suffix) or out.name == suffix or weights):
         raise UsageError(
             f"{out} is no name for what --to {to} writes",
-            context=f"Keras knows such a file by its end, {suffix}",
+            context=f"such a file is known by its end, {suffix}",
             hint=f"--out {out.name.split('.')[0] or 'model'}{suffix}",
             code="output-suffix",
         )

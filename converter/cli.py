@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from converter.description import Era
 
 Format = Literal["text", "json"]
-To = Literal["pytorch", "keras", "h5", "weights.h5", "state-dict"]
+To = Literal["pytorch", "onnx", "keras", "h5", "weights.h5", "state-dict"]
 EraName = Literal["keras-1", "keras-2", "tf-keras", "keras-3"]
 
 INTERRUPTED = 130
@@ -47,6 +47,7 @@ def convert(
     era: EraName | None = None,
     arch: Path | None = None,
     keras_python: Path | None = None,
+    opset: int | None = None,
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -57,7 +58,8 @@ def convert(
 
     Args:
         model: A saved Keras model.
-        to: What it becomes. pytorch is a folder with model.py and model.safetensors; keras is a
+        to: What it becomes. pytorch is a folder with model.py and model.safetensors; onnx is a
+            file for onnxruntime and others; keras is a
             file for Keras 3, h5 one for tf_keras and Keras 3, weights.h5 the weights alone;
             state-dict is a .safetensors file of the recurrent layers, as nn.LSTM and nn.GRU.
         out: Where it is written; by default here, named after model and target.
@@ -67,6 +69,7 @@ def convert(
         arch: The architecture of a file of weights: JSON, YAML, or another saved model.
         keras_python: A Python that has Keras, to load and run a Keras file that was written;
             without it the one that runs ifco, if it has.
+        opset: Of an ONNX file, from 15; by default one that most runtimes read.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
     """
@@ -85,6 +88,7 @@ def convert(
             era=era_of(era),
             arch=arch,
             keras_python=keras_python,
+            opset=opset,
         )
     show(format, lambda console: show_conversion(console, done), lambda: conversion_as_dict(done))
     return 0 if exit_zero or done.verdict is None else done.verdict.status.exit_code
@@ -146,7 +150,7 @@ def inspect_weights(path: Path, format: Format, without: FormatError) -> int:
 
 def verify(
     original: Path,
-    artefact: Path,
+    artefact: Path | None = None,
     /,
     *,
     era: EraName | None = None,
@@ -161,9 +165,9 @@ def verify(
     4 if it could not be decided.
 
     Args:
-        original: A saved Keras model.
-        artefact: What it became: the folder, the Keras file or the state dicts that convert
-            wrote.
+        original: A saved Keras model; alone, an ONNX file that convert wrote, which holds some
+            inputs and the answers to them.
+        artefact: What it became: the folder or the file that convert wrote.
         era: The Keras whose meaning the model has, where the file says it wrongly.
         arch: The architecture of a file of weights: JSON, YAML, or another saved model.
         keras_python: A Python that has Keras, to load and run a Keras file; without it the one
@@ -174,7 +178,7 @@ def verify(
     from converter.report.text import show_verdict
     from converter.verify import verify as decide
 
-    with progress(f"verifying {artefact}"):
+    with progress(f"verifying {artefact or original}"):
         verdict = decide(original, artefact, era=era_of(era), arch=arch, keras_python=keras_python)
     show(format, lambda console: show_verdict(console, verdict), verdict.as_dict)
     return 0 if exit_zero else verdict.status.exit_code

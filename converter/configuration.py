@@ -92,8 +92,8 @@ def _checked(
         if key not in known:
             options = ", ".join(sorted(known))
             raise _wrong(path, f"{key} in [{name}] is no option", found=f"options: {options}")
-        if not isinstance(value, str | bool):
-            found = f"{value!r}; expected a string, true or false"
+        if not isinstance(value, str | int):
+            found = f"{value!r}; expected a string, a number, true or false"
             raise _wrong(path, f"{key} in [{name}] has no such value", found=found)
     return dashed
 

@@ -49,6 +49,7 @@ def convert(
     era: Era | None = None,
     arch: str | os.PathLike[str] | None = None,
     keras_python: str | os.PathLike[str] | None = None,
+    opset: int | None = None,
 ) -> Conversion:
     """Convert a saved model, and verify what was written.
 
@@ -66,6 +67,7 @@ def convert(
         arch: The architecture of weights: a JSON or YAML file, or another saved model.
         keras_python: An interpreter that has Keras, to load a Keras file that was written; without
             it this one, if it has.
+        opset: Of an ONNX file; by default one that most runtimes read.
 
     Raises:
         ConverterError: It cannot be read, expressed or written.
@@ -79,7 +81,7 @@ def convert(
         from converter.readers import read
 
     model = read(source, era=era, arch=arch)
-    artefact = target.make(model, place.name, Options(keras_python))
+    artefact = target.make(model, place.name, Options(keras_python, opset))
     alone = place.name if target.suffix else ""
     folder = place.parent if alone else place
     names = (*artefact.names, f"{alone}.{RECORD}" if alone else RECORD)

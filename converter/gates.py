@@ -244,14 +244,28 @@ def convolution_form(cell: Cell, framework: str) -> Form:
     return Form(f"gates {row.gates} {orientation}", read, write)
 
 
-def bias_form(cell: Cell, framework: str) -> Form:
-    """A bias in one array, (1 or 2, G, H) in the description, as many as the framework has."""
+def bias_form(cell: Cell, framework: str, count: int | None = None) -> Form:
+    """A bias in one array, (1 or 2, G, H) in the description.
+
+    Args:
+        cell: Which.
+        framework: Whose array.
+        count: How many biases the description has, if not as many as the framework. Where it has
+            one and the framework two, see `split_bias_form`.
+    """
     row = layout(cell, framework)
     return Form(
         f"gates {row.gates}",
-        lambda arrays: unstack_bias(arrays[0], cell, framework),
+        lambda arrays: _counted(unstack_bias(arrays[0], cell, framework), count),
         lambda array: (stack_bias(array, cell, framework),),
     )
+
+
+def _counted(biases: Array, count: int | None) -> Array:
+    """Two biases as the one that the description has: zeros are dropped, others are added."""
+    if count != 1 or len(biases) == 1:
+        return biases
+    return biases[:1] + biases[1:] if biases[1].any() else biases[:1]
 
 
 KERNELS_APART = Form(
@@ -278,10 +292,7 @@ def split_bias_form(cell: Cell, framework: str, count: int) -> Form:
     row = layout(cell, framework)
 
     def read(arrays: Sequence[Array]) -> Array:
-        both = unstack_bias(np.stack(list(arrays)), cell, framework)
-        if count == 2:
-            return both
-        return both[:1] + both[1:] if both[1].any() else both[:1]
+        return _counted(unstack_bias(np.stack(list(arrays)), cell, framework), count)
 
     def write(array: Array) -> tuple[Array, ...]:
         ih, hh = stack_bias(array, cell, framework)

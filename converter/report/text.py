@@ -45,6 +45,8 @@ FILES = {
 
 ENDS = {
     ".conversion.json": FILES["conversion.json"],
+    ".onnx": "the model, for onnxruntime and others",
+    ".onnx.data": "its weights, too many for one file",
     ".weights.h5": "the weights, for a model that is built in Python",
     ".keras": "the model, for Keras 3",
     ".h5": "the model, for tf_keras and Keras 3",
@@ -69,7 +71,8 @@ def show_conversion(console: Console, done: Conversion) -> None:
             line = f"  rewritten: layer '{printable(layer)}', {printable(note)}"
             console.print(Text(line), soft_wrap=True)
     for old, new in done.record.get("renamed", {}).items():
-        line = f"  renamed: {printable(old)} is {printable(new)} in Keras"
+        where = "ONNX" if done.record.get("target") == "onnx" else "Keras"
+        line = f"  renamed: {printable(old)} is {printable(new)} in {where}"
         console.print(Text(line), soft_wrap=True)
     for left_out in done.model.source.dropped:
         console.print(Text(f"  left out: {printable(left_out)}"), soft_wrap=True)

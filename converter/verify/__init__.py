@@ -25,7 +25,7 @@ __all__ = ["Comparison", "Status", "Verdict", "verify", "verify_folder"]
 
 def verify(
     source: str | os.PathLike[str],
-    artefact: str | os.PathLike[str],
+    artefact: str | os.PathLike[str] | None = None,
     *,
     era: Era | None = None,
     arch: str | os.PathLike[str] | None = None,
@@ -34,8 +34,9 @@ def verify(
     """Hold a converted model against its source, by the judge. It executes the artefact.
 
     Args:
-        source: A saved model.
-        artefact: The folder, the Keras file or the state dicts that `convert` wrote.
+        source: A saved model; an ONNX file that `convert` wrote, to hold it against the test
+            vector that it holds.
+        artefact: The folder, the ONNX or Keras file or the state dicts that `convert` wrote.
         era: As for `convert`.
         arch: As for `convert`.
         keras_python: As for `convert`.
@@ -45,6 +46,10 @@ def verify(
     """
     from converter.readers import read
 
+    if artefact is None:
+        from converter.verify.onnx import verify_alone
+
+        return verify_alone(Path(source))
     path = Path(artefact)
     if _holds_tensors(path):
         from converter.state_dict import StateDict, read_recurrent
@@ -52,6 +57,11 @@ def verify(
         written = StateDict(read_recurrent(source, era=era, arch=arch), path.name)
         return written.verdict_on(read_tensors(path), str(path))
     model = read(source, era=era, arch=arch)
+    if path.is_file() and _is_onnx(path):
+        from converter.targets.onnx import write_graph
+        from converter.verify.onnx import verify_onnx
+
+        return verify_onnx(write_graph(model), path)
     if path.is_file():
         from converter.verify.keras import verify_file
 
@@ -65,6 +75,12 @@ def _holds_tensors(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
+
+
+def _is_onnx(path: Path) -> bool:
+    """Whether a file begins as an ONNX file does: with the version of its form."""
+    with path.open("rb") as file:
+        return file.read(1) == b"\x08"
 
 
 def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:

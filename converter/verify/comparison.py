@@ -8,6 +8,7 @@ of the output.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,18 +29,29 @@ Answers = Callable[[Sequence[Array]], Sequence[Array]]
 """A runtime: the outputs for some inputs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One output of one case.
+
+    Attributes:
+        answer: The judge's.
+        deviation: How far it moves when everything moves by one unit in the last place.
+    """
+
+    answer: Array
+    deviation: float
+
+
 def compare(model: Model, cases: Sequence[Case], answers: Answers) -> list[Comparison]:
     """Every output of every case, in order; those that are too many after them."""
-    truth = answers_of_judge(Judge(model), cases)
-    spread = _deviations(model, cases, truth)
     compared: list[Comparison] = []
-    for case, expected, deviations in zip(cases, truth, spread, strict=True):
+    for case, expected in zip(cases, expectations(model, cases), strict=True):
         given = answers(case.arrays)
         count = len(model.outputs)
         answered = [*given[:count], *[None] * (count - len(given))]
         compared += [
-            compare_output(case.name, *one)
-            for one in zip(model.outputs, expected, answered, deviations, strict=True)
+            compare_output(case.name, value, one.answer, array, one.deviation)
+            for value, one, array in zip(model.outputs, expected, answered, strict=True)
         ]
         compared += [
             Comparison(
@@ -51,6 +63,16 @@ def compare(model: Model, cases: Sequence[Case], answers: Answers) -> list[Compa
             for k in range(count, len(given))
         ]
     return compared
+
+
+def expectations(model: Model, cases: Sequence[Case]) -> list[list[Expected]]:
+    """Each output of each case."""
+    truth = answers_of_judge(Judge(model), cases)
+    spread = _deviations(model, cases, truth)
+    return [
+        [Expected(*one) for one in zip(answers, deviations, strict=True)]
+        for answers, deviations in zip(truth, spread, strict=True)
+    ]
 
 
 def answers_of_judge(judge: Judge, cases: Sequence[Case]) -> list[list[Array]]:

@@ -120,6 +120,7 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
                 "era": None,
                 "arch": None,
                 "keras_python": None,
+                "opset": None,
             },
         )
     ]
@@ -154,6 +155,7 @@ def test_convert_takes_what_is_typed(ifco: Command, library: Library) -> None:
         "era": Era.KERAS_2,
         "arch": None,
         "keras_python": None,
+        "opset": None,
     }
 
 
@@ -221,9 +223,9 @@ def test_an_error_is_json_where_json_was_asked_for(ifco: Command, library: Libra
 
 USAGE = [
     (
-        "convert model.h5 --to onnx",
-        'Invalid value "onnx" for --to. Choose from: "pytorch", "keras", "h5", "weights.h5", '
-        '"state-dict".',
+        "convert model.h5 --to tea",
+        'Invalid value "tea" for --to. Choose from: "pytorch", "onnx", "keras", "h5", '
+        '"weights.h5", "state-dict".',
         "ifco convert --help",
     ),
     (
@@ -233,8 +235,8 @@ USAGE = [
     ),
     ("convert", 'Command "convert" parameter MODEL requires an argument.', "ifco convert --help"),
     (
-        "verify a.h5",
-        'Command "verify" parameter ARTEFACT requires an argument.',
+        "verify",
+        'Command "verify" parameter ORIGINAL requires an argument.',
         "ifco verify --help",
     ),
     ("inspect a.h5 b.h5", "Unused Tokens: ['b.h5'].", "ifco inspect --help"),

@@ -32,7 +32,14 @@ def test_an_option_may_stand_in_pyproject(ifco: Command, library: Library) -> No
         "era": Era.KERAS_2,
         "arch": None,
         "keras_python": None,
+        "opset": None,
     }
+
+
+def test_a_number_is_a_value(ifco: Command, library: Library) -> None:
+    write("[tool.ifco]\nopset = 18\n")
+    assert ifco("convert a.h5").code == 0
+    assert given(library)["opset"] == 18
 
 
 def test_what_is_typed_wins(ifco: Command, library: Library) -> None:
@@ -77,7 +84,7 @@ def test_a_file_without_a_table_says_nothing(ifco: Command, library: Library, te
     assert ifco("convert a.h5").code == 0
 
 
-ALL = "arch, era, exit-zero, force, format, keras-python, out, to, values, verify"
+ALL = "arch, era, exit-zero, force, format, keras-python, opset, out, to, values, verify"
 WRONG = [
     (
         "[tool.ifco]\nfrce = true\n",
@@ -97,7 +104,7 @@ WRONG = [
     (
         "[tool.ifco]\nforce = [1]\n",
         "force in [tool.ifco] has no such value",
-        "[1]; expected a string, true or false",
+        "[1]; expected a string, a number, true or false",
     ),
     ("[tool]\nifco = 3\n", "tool.ifco is not a table", "3"),
     ("[tool.ifco]\nconvert = 3\n", "convert in [tool.ifco] is no option", f"options: {ALL}"),
@@ -125,8 +132,8 @@ def test_a_value_that_is_no_choice_is_explained(ifco: Command, library: Library)
     assert done.code == 2
     assert done.err.startswith('error[usage]: Invalid value "tea" for [to] from ')
     assert (
-        'pyproject.toml. Choose from: "pytorch", "keras", "h5", "weights.h5", "state-dict".\n'
-        in done.err
+        'pyproject.toml. Choose from: "pytorch", "onnx", "keras", "h5", "weights.h5", '
+        '"state-dict".\n' in done.err
     )
 
 

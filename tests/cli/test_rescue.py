@@ -116,7 +116,7 @@ def test_a_name_that_keras_would_not_take_is_refused(ifco: Command, old: Path) -
     assert (done.code, done.err) == (
         2,
         "error[output-suffix]: new.h5 is no name for what --to keras writes\n"
-        "  found: Keras knows such a file by its end, .keras\n"
+        "  found: such a file is known by its end, .keras\n"
         "  help:  --out new.keras\n",
     )
     assert ifco("convert old.h5 --to h5 --out new.weights.h5").code == 2

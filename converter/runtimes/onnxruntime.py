@@ -1,0 +1,179 @@
+"""onnxruntime: opens an ONNX file, runs it, and says where its nodes run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from converter.errors import ReadError, UsageError
+from converter.gates import Array
+from converter.runtimes import ArtefactFailure
+
+CPU = "CPUExecutionProvider"
+
+STATES = "ifco.states"
+"""The entry of a file's metadata that pairs the inputs of states with the outputs of the next."""
+
+LEVELS = {
+    "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+
+DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    **{f"tensor({name})": name for name in ("bool", "int8", "int16", "int32", "int64")},
+    **{f"tensor({name})": name for name in ("uint8", "uint16", "uint32", "uint64")},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A node of the graph that runs, after onnxruntime has rewritten it.
+
+    Attributes:
+        name: Of the node.
+        kind: "LSTM".
+        provider: Where it runs.
+    """
+
+    name: str
+    kind: str
+    provider: str
+
+
+class Session:
+    """An ONNX file that is open.
+
+    A stateful model goes on where the run before it ended.
+
+    Attributes:
+        providers: Those that the session has, in the order in which they are asked.
+        metadata: What the file says of itself.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self.providers: tuple[str, ...] = tuple(session.get_providers())
+        self.metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
+        self._pairs: list[tuple[str, str]] = json.loads(self.metadata.get(STATES, "[]"))
+        kept = {given for given, _ in self._pairs}
+        self._inputs = [one for one in session.get_inputs() if one.name not in kept]
+        self._zeros = {
+            one.name: np.zeros(one.shape, DTYPES[one.type])
+            for one in session.get_inputs()
+            if one.name in kept
+        }
+        following = {name for _, name in self._pairs}
+        names = [one.name for one in session.get_outputs()]
+        self._names = [name for name in names if name not in following]
+        self._states = dict(self._zeros)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Their names in order, without those of states."""
+        return tuple(one.name for one in self._inputs)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Their names in order, without those of states."""
+        return tuple(self._names)
+
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """The outputs for some inputs, each cast to what the file declares.
+
+        Raises:
+            ArtefactFailure: The file does not take them.
+        """
+        if len(inputs) != len(self._inputs):
+            raise ArtefactFailure(f"it takes {len(self._inputs)} inputs, not {len(inputs)}")
+        given = {
+            one.name: np.ascontiguousarray(array, DTYPES[one.type])
+            for one, array in zip(self._inputs, inputs, strict=True)
+        }
+        names = [*self._names, *(name for _, name in self._pairs)]
+        try:
+            results = self._session.run(names, {**given, **self._states})
+        except Exception as error:  # onnxruntime's own classes have no common one
+            raise ArtefactFailure(_in_one_line(error)) from error
+        count = len(self._names)
+        self._states = {
+            given: result for (given, _), result in zip(self._pairs, results[count:], strict=True)
+        }
+        return tuple(results[:count])
+
+    def reset_states(self) -> None:
+        """Begin new sequences."""
+        self._states = dict(self._zeros)
+
+    def placement(self) -> tuple[Placed, ...]:
+        """Every node that runs and where, as the session reports it."""
+        return tuple(
+            Placed(node.name, node.op_type, part.ep_name)
+            for part in self._session.get_provider_graph_assignment_info()
+            for node in part.get_nodes()
+        )
+
+
+def available() -> tuple[str, ...]:
+    """The providers of the installed package."""
+    return tuple(onnxruntime.get_available_providers())
+
+
+def open(
+    file: str | os.PathLike[str] | bytes,
+    providers: Sequence[str] = (CPU,),
+    *,
+    threads: int | None = None,
+    optimization: str = "all",
+) -> Session:
+    """Open an ONNX file.
+
+    Args:
+        file: Its path; what it holds, where nothing lies beside it.
+        providers: In the order in which they are asked for each node; the CPU takes what is left.
+        threads: For one node; by default as many as onnxruntime chooses.
+        optimization: One of `LEVELS`.
+
+    Raises:
+        UsageError: A provider is not there.
+        ReadError: onnxruntime does not load the file.
+    """
+    if missing := [one for one in providers if one not in available()]:
+        raise UsageError(
+            f"onnxruntime has no {missing[0]} here",
+            context=f"onnxruntime {onnxruntime.__version__} has {', '.join(available())}",
+            hint="install the package of onnxruntime that brings it",
+            code="no-provider",
+        )
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = LEVELS[optimization]
+    options.log_severity_level = 4  # an error is raised, too
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    given = file if isinstance(file, bytes) else str(Path(file))
+    try:
+        session = onnxruntime.InferenceSession(given, options, providers=list(providers))
+        return Session(session)
+    except Exception as error:  # onnxruntime's own classes have no common one
+        name = "the ONNX model" if isinstance(file, bytes) else str(file)
+        raise ReadError(
+            f"onnxruntime cannot load {name}",
+            context=_in_one_line(error),
+            hint="convert again; a file that lies beside it must stay there",
+            code="onnx-not-loaded",
+        ) from error
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,196 @@
+"""A model as an ONNX graph, and where each weight goes."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from converter import __version__
+from converter.description import Model, Shape, ShapeMismatchError, Value
+from converter.errors import UsageError
+from converter.targets.onnx import (  # noqa: F401  each family registers its handlers
+    core,
+    recurrent,
+)
+from converter.targets.onnx.emit import emit
+from converter.targets.onnx.files import write_model
+from converter.targets.onnx.graph import Graph, Tensor
+from converter.targets.onnx.names import identifier
+from converter.targets.placement import Placement
+
+OLDEST, USUAL = 15, 17
+"""Opsets: the first with what masks need (the size of one axis alone), and what is written where
+nobody asks: every runtime since 2022 reads it."""
+
+
+Lengths = dict[tuple[str, int], str]
+"""The names of free axes, by value and axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A model as ONNX.
+
+    Attributes:
+        model: What was written.
+        proto: Without the stored tensors.
+        tensors: Those, not read yet.
+        placements: Where each weight goes.
+        owners: The layer of each tensor, by the names of `placements`.
+        names: Of inputs and outputs, where they had to be changed.
+        scanned: See `Graph`.
+        states: See `Graph`, by name.
+    """
+
+    model: Model
+    opset: int
+    proto: ir.Model
+    tensors: tuple[Tensor, ...]
+    placements: tuple[Placement, ...]
+    owners: Mapping[str, str]
+    names: Mapping[str, str]
+    scanned: Mapping[str, str]
+    states: tuple[tuple[str, str], ...]
+
+    def bytes(self) -> bytes:
+        """The file, with every weight read now."""
+        file = io.BytesIO()
+        write_model(file, self.proto, self.tensors)
+        return file.getvalue()
+
+    def whole(self) -> onnx.ModelProto:
+        """The same, as the package onnx has it."""
+        return onnx.load_model_from_string(self.bytes())
+
+
+def write_graph(model: Model, opset: int = USUAL) -> Written:
+    """Every layer written, in order.
+
+    Raises:
+        UnsupportedError: A layer cannot be expressed.
+        UsageError: There is no such opset, or it is too old.
+    """
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST <= opset <= newest:
+        raise UsageError(
+            f"there is no opset {opset} to write",
+            context=f"onnx {onnx.__version__} knows opsets up to {newest}",
+            hint=f"--opset {OLDEST} to {newest}; {USUAL} is what most runtimes read",
+            code="opset",
+        )
+    graph = Graph(model, opset)
+    values = [*model.inputs, *(value for call in model.calls for value in call.outputs)]
+    for value in values:
+        graph.names[value.name] = graph.name(value.name)
+    graph.own_names = frozenset(graph.names.values())
+    graph.uses = Counter(value.name for call in model.calls for value in call.needs)
+    graph.uses.update(value.name for value in model.outputs)
+    lengths = _lengths(model)
+    inputs = [_described(value, graph, lengths) for value in model.inputs]
+    for value, x in zip(model.inputs, inputs, strict=True):
+        graph.held[value.name] = {tuple(range(len(value.shape))): x}
+    for call in model.calls:
+        graph.call = call
+        emit[call.layer](call.layer, graph)
+    graph.call = None
+    outputs = [_output(value, graph, lengths) for value in model.outputs]
+    inputs += [given for given, _ in graph.states]
+    outputs += [following for _, following in graph.states]
+    built = ir.Graph(
+        inputs,
+        outputs,
+        nodes=graph.nodes,
+        initializers=list(graph.constants.values()),
+        opset_imports={"": opset},
+        name=identifier(model.name),
+    )
+    version = onnx.helper.OP_SET_ID_VERSION_MAP[("ai.onnx", opset)]
+    proto = ir.Model(built, ir_version=version, producer_name="ifco", producer_version=__version__)
+    RemoveUnusedNodesPass()(proto)
+    return Written(
+        model,
+        opset,
+        proto,
+        tuple(graph.tensors.values()),
+        tuple(graph.placements),
+        dict(graph.owners),
+        {name: new for name, new in graph.names.items() if name != new},
+        dict(graph.scanned),
+        tuple((str(given.name), str(following.name)) for given, following in graph.states),
+    )
+
+
+def _output(value: Value, graph: Graph, lengths: Lengths) -> ir.Value:
+    """What holds an output of the model, under its name."""
+    x = graph.take(value)
+    name = graph.names[value.name]
+    if x.name != name and (not x.producer() or x.is_graph_output() or x.name in graph.own_names):
+        x = graph.op("Identity", x)
+    x.name = name
+    x.shape = ir.Shape(_sizes(value, lengths))
+    return x
+
+
+def _described(value: Value, graph: Graph, lengths: Lengths) -> ir.Value:
+    """An input of the graph."""
+    kind = np.dtype(value.dtype)
+    dtype = ir.DataType.FLOAT if kind.kind == "f" else ir.DataType.from_numpy(kind)
+    return ir.Value(
+        name=graph.names[value.name],
+        shape=ir.Shape(_sizes(value, lengths)),
+        type=ir.TensorType(dtype),
+    )
+
+
+def _sizes(value: Value, lengths: Lengths) -> list[int | str | None]:
+    """The sizes of a value, names for those that are free."""
+    return [
+        size if size is not None else "batch" if axis == 0 else lengths.get((value.name, axis))
+        for axis, size in enumerate(value.shape)
+    ]
+
+
+def _lengths(model: Model) -> Lengths:
+    """The name of each free axis behind the batch: "time" where there is but one.
+
+    Found by giving each free axis of an input a length of its own, and looking where it is again.
+    """
+    free = [
+        (value, axis)
+        for value in model.inputs
+        for axis, size in enumerate(value.shape)
+        if size is None and axis
+    ]
+    names = {
+        (value.name, axis): "time" if len(free) == 1 else f"{identifier(value.name)}_axis_{axis}"
+        for value, axis in free
+    }
+    seen = {key: 1009 + 14 * k for k, key in enumerate(names)}
+    shapes: dict[str, Shape] = {
+        value.name: tuple(
+            seen.get((value.name, axis), size) for axis, size in enumerate(value.shape)
+        )
+        for value in model.inputs
+    }
+    try:
+        for call in model.calls:
+            results = call.layer.output_shapes(tuple(shapes[one.name] for one in call.inputs))
+            shapes |= {
+                value.name: shape for value, shape in zip(call.outputs, results, strict=True)
+            }
+    except ShapeMismatchError:
+        return dict(names)
+    by_length = {length: names[key] for key, length in seen.items()}
+    found = dict(names)
+    for value in model.outputs:
+        for axis, size in enumerate(shapes[value.name]):
+            if value.shape[axis] is None and size in by_length:
+                found[value.name, axis] = by_length[size]
+    return found

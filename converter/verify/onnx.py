@@ -1,0 +1,163 @@
+"""Is an ONNX file the same model as its source?
+
+Its stored tensors must give back the source's arrays bit for bit, and what onnxruntime answers
+must be as near to the judge as float32 rounding explains. A file that `convert` wrote holds a test
+vector, with which it can be verified alone, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+from converter.description import Model, Value
+from converter.errors import FormatError, MissingExtraError
+from converter.gates import Array
+from converter.ledger import wrong_arrays
+from converter.runtimes import ArtefactFailure
+from converter.targets.onnx import Written, write_graph
+from converter.targets.onnx.stored import by_address, read_stored
+from converter.verify.comparison import Expected, compare, compare_output
+from converter.verify.inputs import cases
+from converter.verify.vector import read_vector, sampled
+from converter.verify.verdict import Comparison, Status, Verdict
+
+
+def verify_onnx(written: Written, path: Path, name: str = "") -> Verdict:
+    """Hold an ONNX file against a model.
+
+    Args:
+        written: The model, as it is written.
+        path: The file.
+        name: What the verdict calls it.
+
+    Raises:
+        FormatError: The file cannot be read.
+        ReadError: onnxruntime does not load it.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    model = written.model
+    arrays, _ = read_stored(path)
+    tensors = by_address(written.tensors, arrays)
+    wrong = tuple(wrong_arrays(written.placements, tensors))
+    compared: list[Comparison] = []
+    failure = ""
+    session = _runtime().open(path)
+    try:
+        compared = compare(model, tuple(cases(model)), session.run)
+    except ArtefactFailure as error:
+        failure = f"it fails on inputs that the source takes: {error}"
+    known = sum(len(one.weight.stored) for one in written.placements if not one.added)
+    verdict = Verdict(
+        status=Status.DIFFERS if failure else Status.EQUAL,
+        original=Path(model.source.path).name or model.name,
+        artefact=name or str(path),
+        reason=failure,
+        comparisons=tuple(compared),
+        arrays=known - len(wrong),
+        wrong_arrays=wrong,
+    )
+    decided = verdict if failure else _decided(verdict)
+    if decided.status is Status.DIFFERS:
+        return replace(decided, layer=_first_difference(written, tensors, decided))
+    return decided
+
+
+def verify_alone(path: Path) -> Verdict:
+    """Hold an ONNX file against the test vector that it holds.
+
+    Raises:
+        FormatError: It is no ONNX file, or holds none.
+        ReadError: onnxruntime does not load it.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    _, metadata = read_stored(path)
+    if "ifco.test_vector" not in metadata:
+        raise FormatError(
+            f"{path} holds no test vector",
+            context="an ONNX file without ifco.test_vector in its metadata",
+            hint="ifco verify SOURCE FILE, or write it with ifco convert --to onnx",
+            code="no-test-vector",
+        )
+    chosen, expected = read_vector(metadata["ifco.test_vector"], str(path))
+    session = _runtime().open(path)
+    compared: list[Comparison] = []
+    failure = ""
+    try:
+        for case, outputs in zip(chosen, expected, strict=True):
+            compared += _compared(case.name, outputs, session.run(case.arrays))
+    except ArtefactFailure as error:
+        failure = f"it fails on its test vector: {error}"
+    verdict = Verdict(
+        status=Status.DIFFERS if failure else Status.EQUAL,
+        original=metadata.get("ifco.source", "") or "its test vector",
+        artefact=str(path),
+        reason=failure,
+        comparisons=tuple(compared),
+    )
+    return verdict if failure else _decided(verdict)
+
+
+def _compared(
+    case: str, outputs: Sequence[tuple[Value, Expected]], given: Sequence[Array]
+) -> Iterator[Comparison]:
+    """Each output of a case, those numbers of it that are kept."""
+    if len(given) != len(outputs):
+        reason = f"{len(given)} outputs; expected {len(outputs)}"
+        yield Comparison(case=case, output="", shape=(), reason=reason)
+        return
+    for (value, one), array in zip(outputs, given, strict=True):
+        if array.shape == value.shape:
+            yield compare_output(case, value, one.answer, sampled(array), one.deviation)
+            continue
+        reason = f"shape {array.shape}; expected {value.shape}"
+        yield Comparison(case=case, output=value.name, shape=tuple(array.shape), reason=reason)
+
+
+def _decided(verdict: Verdict) -> Verdict:
+    from converter.verify import decide
+
+    return decide(verdict)
+
+
+def _runtime() -> ModuleType:
+    try:
+        from converter.runtimes import onnxruntime
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "running ONNX needs the package onnxruntime",
+            context=str(error),
+            hint='pip install "ifco[runtime]"; --no-verify writes without running',
+            code="missing-extra",
+        ) from error
+    return onnxruntime
+
+
+def _first_difference(written: Written, tensors: Mapping[str, Array], verdict: Verdict) -> str:
+    """The first layer with a wrong array, or else the first whose own output differs.
+
+    The latter is found by the graph that is written now, so that it names a layer which is written
+    wrongly or computed wrongly here. "" where none is: then the file has been changed.
+    """
+    for placement in written.placements:
+        if not placement.fits(tensors) or any(wrong_arrays([placement], tensors)):
+            return written.owners[placement.names[0]]
+    model = written.model
+    layers = {value.name: call.layer.name for call in model.calls for value in call.outputs}
+    whole = _with_every_output(model)
+    session = _runtime().open(write_graph(whole, written.opset).bytes())
+    names = {one.case for one in verdict.comparisons if one.reason and one.conditioned}
+    shown = [case for case in cases(model) if case.name in names]
+    try:
+        compared = compare(whole, shown, session.run)
+    except ArtefactFailure:
+        return ""
+    wrong = {layers[one.output] for one in compared if one.reason and one.conditioned}
+    return next((layer.name for layer in model.layers if layer.name in wrong), "")
+
+
+def _with_every_output(model: Model) -> Model:
+    values = [value for call in model.calls for value in call.outputs if value.dtype != "bool"]
+    return replace(model, outputs=tuple(values))
