@@ -1,5 +1,6 @@
 """Models that are sound, and that can't be expressed, or not yet."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from scripts.test_data import nested
 from scripts.test_data.bad import bad, save
 from scripts.test_data.catalogue import Keras, chain
+from scripts.test_data.weights import draw
 
 
 @bad("lambda_layer.keras", "lambda_layer.h5")
@@ -44,6 +46,15 @@ def custom_activation(keras: Keras, path: Path) -> None:
     keras.saving.register_keras_serializable(package="mine")(tripled)
     layers = keras.layers
     save(chain(keras, (None, 3), layers.LSTM(2, activation=tripled), layers.Dense(1)), path)
+
+
+@bad("pickled_weights.keras")
+def pickled_weights(keras: Keras, path: Path) -> None:
+    """Weights in model.weights.npz, as without h5py: pickles, which Keras 3.9 and later refuse."""
+    saving = importlib.import_module("keras.src.saving.saving_lib")
+    model = chain(keras, (None, 3), keras.layers.LSTM(2), keras.layers.Dense(1))
+    draw(model, "pickled_weights")
+    saving.save_model(model, path, weights_format="npz")
 
 
 @bad("subclassed.keras")

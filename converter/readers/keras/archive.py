@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from converter.description import Era, Model
-from converter.errors import FormatError
+from converter.errors import FormatError, UnsupportedError
 from converter.readers import zipped
-from converter.readers.beside import beside, sha256_of
+from converter.readers.beside import beside, is_beside, sha256_of
 from converter.readers.file import Content, File, Part
 from converter.readers.keras.architecture import LayerPart, ModelPart, read_model
 from converter.readers.keras.assembly import assembled
@@ -35,6 +35,9 @@ FORM = "Keras archive (.keras)"
 CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
+PICKLED = "model.weights.npz"
+"""What Keras writes instead where h5py is not installed: each member is a pickle of a dictionary
+of its variables (`NpzIOStore` in saving_lib.py). Since 3.9 it does not load that itself."""
 
 NOT_LAYERS = frozenset(
     {
@@ -71,6 +74,8 @@ def read_folder(file: File, era: Era | None, path: str) -> Model:
         era: What the caller knows better.
         path: As it was given.
     """
+    if is_beside(file, PICKLED):
+        raise _pickled(path)
     files = {CONFIG: file, METADATA: beside(file, METADATA), WEIGHTS: beside(file, WEIGHTS)}
     contents: dict[str, Content] = {name: Part(one, 0, one.size) for name, one in files.items()}
     whole = _read(file, contents, era, f"{FORM}, unzipped")
@@ -115,7 +120,9 @@ def weights_of(file: File) -> Content:
 
 def _members(file: File) -> dict[str, Content]:
     """The members of an archive of Keras."""
-    contents = zipped.members(file, (CONFIG, METADATA, WEIGHTS))
+    contents = zipped.members(file, (CONFIG, METADATA, WEIGHTS, PICKLED))
+    if PICKLED in contents:
+        raise _pickled(file.path)
     for name in (CONFIG, METADATA, WEIGHTS):
         if name not in contents:
             raise FormatError(
@@ -125,6 +132,15 @@ def _members(file: File) -> dict[str, Content]:
                 code="not-a-model",
             )
     return contents
+
+
+def _pickled(path: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"the weights of {path} are pickled Python objects, which are never read",
+        context=f"{PICKLED}, which Keras writes where h5py is not installed",
+        hint="load it with a Keras before 3.9, install h5py beside it, and save the model again",
+        code="pickled-weights",
+    )
 
 
 def _text(file: File, contents: dict[str, Content], name: str) -> bytes:
