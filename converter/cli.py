@@ -66,7 +66,7 @@ def convert(
         force: Replace what is there already.
         verify: Run both and compare; without it nothing says that they are the same.
         era: The Keras whose meaning the model has, where the file says it wrongly.
-        arch: The architecture of a file of weights: JSON, YAML, or another saved model.
+        arch: The architecture of weights: JSON, YAML, or another saved model in any form.
         keras_python: A Python that has Keras, to load and run a Keras file that was written;
             without it the one that runs ifco, if it has.
         opset: Of an ONNX file, from 15; by default one that most runtimes read.
@@ -113,7 +113,7 @@ def inspect(
         model: A saved Keras model.
         values: Print the numbers of recurrent layers; by default those of small layers.
         era: The Keras whose meaning the model has, where the file says it wrongly.
-        arch: The architecture of a file of weights: JSON, YAML, or another saved model.
+        arch: The architecture of weights: JSON, YAML, or another saved model in any form.
         format: How the result is printed.
     """
     from converter.readers import read
@@ -169,7 +169,7 @@ def verify(
             inputs and the answers to them.
         artefact: What it became: the folder or the file that convert wrote.
         era: The Keras whose meaning the model has, where the file says it wrongly.
-        arch: The architecture of a file of weights: JSON, YAML, or another saved model.
+        arch: The architecture of weights: JSON, YAML, or another saved model in any form.
         keras_python: A Python that has Keras, to load and run a Keras file; without it the one
             that runs ifco, if it has.
         exit_zero: End with 0 also if the models differ or it could not be decided.

@@ -47,7 +47,7 @@ def convert(
     force: bool = False,
     verify: bool = True,
     era: Era | None = None,
-    arch: str | os.PathLike[str] | None = None,
+    arch: Architecture | None = None,
     keras_python: str | os.PathLike[str] | None = None,
     opset: int | None = None,
 ) -> Conversion:
@@ -64,7 +64,7 @@ def convert(
         force: Replace files that exist.
         verify: Execute what was written, and hold it against the judge.
         era: Which Keras the source means, where the file does not say the truth.
-        arch: The architecture of weights: a JSON or YAML file, or another saved model.
+        arch: The architecture of weights: as for `converter.read`.
         keras_python: An interpreter that has Keras, to load a Keras file that was written; without
             it this one, if it has.
         opset: Of an ONNX file; by default one that most runtimes read.

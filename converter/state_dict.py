@@ -47,7 +47,7 @@ def read_recurrent(
     source: str | os.PathLike[str],
     *,
     era: Era | None = None,
-    arch: str | os.PathLike[str] | None = None,
+    arch: Architecture | None = None,
 ) -> Model:
     """The recurrent layers of a source, each on an input of its own and with its whole sequence.
 

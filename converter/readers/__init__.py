@@ -19,7 +19,7 @@ from converter.readers import zipped
 from converter.readers.file import File, InMemory
 from converter.readers.folder import first_file, is_unzipped
 from converter.readers.keras import apart, archive, checkpoint, hdf5, legacy, savedmodel, tfjs
-from converter.readers.keras.blueprint import read_blueprint
+from converter.readers.keras.blueprint import Architecture, read_blueprint
 from converter.readers.strict import shown
 
 __all__ = ["read"]
@@ -29,7 +29,7 @@ def read(
     source: str | os.PathLike[str] | bytes | BinaryIO,
     *,
     era: Era | None = None,
-    arch: str | os.PathLike[str] | None = None,
+    arch: Architecture | None = None,
 ) -> Model:
     """The model in a file: what the file is, its bytes decide, not its name.
 
@@ -41,7 +41,8 @@ def read(
             of a layers model of TensorFlow.js. Or the bytes of a file, or a file that is open.
         era: Which Keras wrote it, where the file is known to say it wrongly or not at all.
         arch: The architecture of weights: what `model.to_json()` or `model.to_yaml()` wrote, or a
-            whole model, of which the config alone is taken. The source is weights then.
+            whole model in any form, of which the config alone is taken, or such a config as a
+            dictionary. The source is weights then.
 
     Raises:
         ReadError: The file is not there, is damaged, or is no model; a weight is missing, surplus

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from converter.errors import FormatError
 from converter.readers.file import File, InMemory
@@ -45,7 +46,15 @@ def is_beside(file: File, name: str) -> bool:
     return not isinstance(file, InMemory) and os.path.lexists(Path(file.path).parent / name)
 
 
-def sha256_of(files: Iterable[tuple[str, File]]) -> str:
+class Hashed(Protocol):
+    """A file, or what stands for one."""
+
+    @property
+    def sha256(self) -> str:
+        """In hexadecimal."""
+
+
+def sha256_of(files: Iterable[tuple[str, Hashed]]) -> str:
     """One hash for several files: that of the lines that `sha256sum` prints for them."""
     lines = "".join(f"{file.sha256}  {name}\n" for name, file in files)
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()

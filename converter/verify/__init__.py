@@ -28,7 +28,7 @@ def verify(
     artefact: str | os.PathLike[str] | None = None,
     *,
     era: Era | None = None,
-    arch: str | os.PathLike[str] | None = None,
+    arch: Architecture | None = None,
     keras_python: str | os.PathLike[str] | None = None,
 ) -> Verdict:
     """Hold a converted model against its source, by the judge. It executes the artefact.

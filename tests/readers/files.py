@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from converter.description import Model, Weight
 from converter.gates import Array
 
 Config = dict[str, Any]
@@ -191,3 +192,23 @@ def small(path: Path) -> Path:
 def small_hdf5(path: Path) -> Path:
     """The same in HDF5."""
     return hdf5(path, SMALL, SMALL_GROUPS)
+
+
+def same(one: Model, other: Model) -> bool:
+    """Whether two models are the same in all but their source: every setting, and every bit."""
+    models = (one, other)
+    plain = [
+        model.map_weights(lambda _, __, weight: Weight(weight.shape, weight.stored)).calls
+        for model in models
+    ]
+    arrays = [
+        [
+            (stored.name, str(stored.dtype), stored.read().tobytes())
+            for layer in model.layers
+            for weight in layer.weights.values()
+            for stored in weight.stored
+        ]
+        for model in models
+    ]
+    ends = [(model.inputs, model.outputs) for model in models]
+    return plain[0] == plain[1] and arrays[0] == arrays[1] and ends[0] == ends[1]

@@ -17,7 +17,7 @@ import converter
 from converter.description import Era
 from converter.errors import MissingExtraError
 from converter.readers import read
-from tests.readers.files import counted, layer, sequential, small, small_hdf5
+from tests.readers.files import counted, layer, same, sequential, small, small_hdf5
 
 yaml = pytest.importorskip("yaml")
 
@@ -300,7 +300,7 @@ def test_what_is_no_architecture_is_refused(text: str, tmp_path: Path, error_of:
     assert found == (
         f"error[not-an-architecture]: {arch} is not the architecture of a model\n"
         f"  found: {reason}; expected an object with a class_name and a config\n"
-        "  help:  give what model.to_json() wrote, or a .keras or .h5 file of the whole model"
+        "  help:  give what model.to_json() wrote, or a saved model"
     )
 
 
@@ -342,3 +342,82 @@ def test_weights_are_converted_and_verified_with_their_architecture(tmp_path: Pa
     assert done.verdict.status is converter.Status.EQUAL
     assert done.record["source"]["form"].endswith("and the architecture in keras2.json")
     assert converter.verify(source, tmp_path / "out", arch=arch).status is converter.Status.EQUAL
+
+
+LAYERS = DATA / "savedmodel/layers"
+SAME = {
+    "a SavedModel": LAYERS,
+    "its saved_model.pb": LAYERS / "saved_model.pb",
+    "a folder of TensorFlow.js": DATA / "tfjs/float32",
+    "its model.json": DATA / "tfjs/float32/model.json",
+}
+"""The architecture of the weights in `LAYERS`, as different tools wrote it."""
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_an_architecture_is_taken_out_of_every_form(case: str) -> None:
+    whole = read(LAYERS)
+    apart = read(LAYERS / "variables/variables.index", arch=SAME[case])
+    assert same(apart, whole)
+    assert apart.source.form.endswith(f" and the architecture in {SAME[case].name}")
+    assert (apart.source.version, apart.source.era) == ("2.15.0", Era.TF_KERAS)
+
+
+def test_an_architecture_of_another_model_is_refused(error_of: Error) -> None:
+    found = error_of(
+        lambda: read(LAYERS / "variables/variables.index", arch=WEIGHTS / "keras2.json")
+    )
+    assert found.startswith("error[other-model]")
+
+
+def test_a_folder_without_layers_is_no_architecture(error_of: Error) -> None:
+    for name in ("exported", "module"):
+        arch = DATA / "savedmodel" / name
+        found = error_of(lambda arch=arch: read(LAYERS / "variables/variables.index", arch=arch))
+        assert found.startswith(f"error[no-config]: {arch} has no layers")
+
+
+def test_an_archive_that_was_never_zipped_is_an_architecture(tmp_path: Path) -> None:
+    archive = DATA / "keras3" / "lstm.keras"
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(tmp_path / "folder")
+    found = read(archive, arch=tmp_path / "folder")
+    assert same(found, read(archive))
+    assert found.source.version == "3.15.1"
+
+
+@pytest.mark.parametrize("name", ["keras2", "keras3"])
+def test_an_architecture_is_a_dictionary(name: str) -> None:
+    document = json.loads((WEIGHTS / f"{name}.json").read_text())
+    whole = read(WEIGHTS / f"{name}.weights.h5", arch=WEIGHTS / f"{name}.json")
+    found = read(WEIGHTS / f"{name}.weights.h5", arch=document)
+    assert same(found, whole)
+    assert found.source.form.endswith(" and the architecture in the config")
+    assert found.source.era is whole.source.era
+    # What get_config gives has no class, and tuples in it; of Keras 2, no version either.
+    own = document["config"] | {"input_layers": tuple(document["config"]["input_layers"])}
+    of_keras_2 = {"era": Era.TF_KERAS} if name == "keras2" else {}
+    assert same(read(WEIGHTS / f"{name}.weights.h5", arch=own, **of_keras_2), whole)
+
+
+def test_a_dictionary_that_is_no_architecture_is_refused(error_of: Error) -> None:
+    weights = WEIGHTS / "keras3.weights.h5"
+    assert error_of(lambda: read(weights, arch={"units": 3})) == (
+        "error[not-an-architecture]: the config is not the architecture of a model\n"
+        '  found: {"units": 3}; expected an object with a class_name and a config\n'
+        "  help:  give what model.to_json() wrote, or a saved model"
+    )
+    assert error_of(lambda: read(weights, arch={"layers": [np.zeros(3)]})) == (
+        "error[config-type]: a config is data: texts, numbers, lists and dictionaries\n"
+        "  found: Object of type ndarray is not JSON serializable\n"
+        "  help:  give json.loads(model.to_json())"
+    )
+
+
+def test_the_config_of_an_archive_of_keras_2_is_not_taken_for_keras_3(error_of: Error) -> None:
+    archive = DATA / "keras215" / "lstm.keras"
+    with zipfile.ZipFile(archive) as file:
+        document = json.loads(file.read("config.json"))
+    found = error_of(lambda: read(archive, arch=document))
+    assert found.startswith("error[version]: the config does not say which Keras wrote it")
+    assert same(read(archive, arch=document, era=Era.TF_KERAS), read(archive))

@@ -56,14 +56,11 @@ def read(file: File, blueprint: Blueprint, era: Era | None) -> Model:
             hint="give what model.save_weights wrote, or a whole model without --arch",
             code="no-weights",
         )
-    both = [
-        (Path(one.path).name, one)
-        for one in (replace(file, sha256=whole.source.sha256), blueprint.file)
-    ]
+    weights = replace(file, sha256=whole.source.sha256)
     source = replace(
         whole.source,
-        form=f"{whole.source.form} and the architecture in {Path(blueprint.file.path).name}",
-        sha256=sha256_of(both),
+        form=f"{whole.source.form} and the architecture in {blueprint.name}",
+        sha256=sha256_of([(Path(file.path).name, weights), (blueprint.name, blueprint)]),
     )
     return replace(whole, source=source)
 

@@ -95,6 +95,13 @@ def _read(file: File, contents: dict[str, Content], era: Era | None, form: str) 
     return assembled(model, writer, search, file, form)
 
 
+def config_of_folder(file: File) -> tuple[object, str, list[tuple[str, File]]]:
+    """As `config_of`, of an archive that was never zipped, and the files that say so, by name."""
+    files = [(CONFIG, file), (METADATA, beside(file, METADATA))]
+    contents: dict[str, Content] = {name: Part(one, 0, one.size) for name, one in files}
+    return *_config(file, contents), files
+
+
 def config_of(file: File) -> tuple[object, str]:
     """The config of the model in an archive, and the version of its writer."""
     return _config(file, _members(file))

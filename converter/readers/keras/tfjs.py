@@ -26,6 +26,7 @@ from converter.readers.strict import MAX_BYTES, named, parse, shown, too_large
 
 FORM = "TensorFlow.js layers model"
 FILE = "model.json"
+TOPOLOGY = "modelTopology"
 OWN = re.compile(r"tfjs-layers [-.\w]{1,40}", re.ASCII)
 """The version that TensorFlow.js gives to what it built itself: its layers mean what those of
 multi-backend Keras 2 meant (hard_sigmoid, masks, no reset after)."""
@@ -44,18 +45,9 @@ def read(file: File, era: Era | None, path: str | None = None) -> Model:
         raise too_large(file.path, file.size)
     with file.open() as handle:
         document = parse(handle.read(), file.path)
-    topology = document.get("modelTopology") if isinstance(document, dict) else None
-    if not isinstance(topology, dict):
-        raise _no_model(file, document)
-    if document.get("format", "layers-model") != "layers-model" or "node" in topology:
-        raise UnsupportedError(
-            f"{file.path} has no layers, only a graph that TensorFlow.js executes",
-            context=f"format {shown(document.get('format', 'graph-model'))}",
-            hint="give the Keras model that it was made from, or convert that to a layers model",
-            code="no-config",
-        )
-    writer = _writer(topology, path, era)
-    model = read_model(_config(topology), path)
+    config, version, backend, meaning = config_of(document, file.path)
+    writer = Writer.of(version, path, era or meaning, backend)
+    model = read_model(config, path)
     weights, files = tensors(document.get("weightsManifest"), file)
 
     def search(wanted: list[Expected]) -> Found:
@@ -68,21 +60,40 @@ def read(file: File, era: Era | None, path: str | None = None) -> Model:
     return replace(whole, source=source)
 
 
+def config_of(document: object, path: str) -> tuple[object, str, str, Era | None]:
+    """The config of a model.json, its version and its backend, and the era of TensorFlow.js's own.
+
+    Args:
+        document: All of it.
+        path: Of the file, for the errors.
+
+    Raises:
+        UnsupportedError: It has no layers.
+        FormatError: It is no model.
+    """
+    topology = document.get(TOPOLOGY) if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(topology, dict):
+        raise _no_model(path, document)
+    if document.get("format", "layers-model") != "layers-model" or "node" in topology:
+        raise UnsupportedError(
+            f"{path} has no layers, only a graph that TensorFlow.js executes",
+            context=f"format {shown(document.get('format', 'graph-model'))}",
+            hint="give the Keras model that it was made from, or convert that to a layers model",
+            code="no-config",
+        )
+    version, backend = (
+        value if isinstance(value, str) else ""
+        for value in (topology.get("keras_version"), topology.get("backend"))
+    )
+    own = OWN.fullmatch(version) is not None
+    return _config(topology), version, "" if own else backend, Era.KERAS_2 if own else None
+
+
 def _config(topology: dict[str, Any]) -> object:
     """The class and the config of the model."""
     if "model_config" in topology:
         return topology["model_config"]
     return {key: topology[key] for key in ("class_name", "config") if key in topology}
-
-
-def _writer(topology: dict[str, Any], path: str, era: Era | None) -> Writer:
-    version = topology.get("keras_version", "")
-    if not isinstance(version, str):
-        version = ""
-    if OWN.fullmatch(version):
-        return Writer.of(version, path, era or Era.KERAS_2)
-    backend = topology.get("backend")
-    return Writer.of(version, path, era, backend if isinstance(backend, str) else "")
 
 
 def _found(weights: list[Tensor], wanted: list[Expected], path: str) -> Found:
@@ -140,16 +151,16 @@ def _owners(entry: Entry, names: dict[str, set[str]]) -> list[str]:
     return own or [group for group, here in names.items() if first in here]
 
 
-def _no_model(file: File, document: object) -> FormatError:
+def _no_model(path: str, document: object) -> FormatError:
     if isinstance(document, dict) and "class_name" in document and "config" in document:
         return FormatError(
-            f"{file.path} has an architecture and no weights",
+            f"{path} has an architecture and no weights",
             context="what model.to_json() gives",
             hint="save the whole model: model.save('model.keras')",
             code="no-weights",
         )
     return FormatError(
-        f"{file.path} is not a saved model",
+        f"{path} is not a saved model",
         context=shown(document),
         hint="give the model.json of a layers model, or a .keras or .h5 file",
         code="not-a-model",
