@@ -2,7 +2,7 @@
 
     import converter
 
-    model = converter.read("model.h5")  # any saved Keras model, without Keras
+    model = converter.read("model.h5")  # any saved Keras model, without Keras; or a keras.Model
     module = converter.to_torch(model)  # a torch.nn.Module with its weights
     y = converter.judge(model, x)       # what the model means, in NumPy at float64
     converter.convert("model.h5", out="model")  # model.py and model.safetensors, verified
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         UsageError,
         WeightError,
     )
-    from converter.judge import judge
+    from converter.library import inspect, judge, to_torch, to_torch_source
     from converter.mapping import (
         KerasWeights,
         gru_from_torch,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     )
     from converter.onnx_file import to_onnx
     from converter.readers import read
-    from converter.targets.torch import to_torch, to_torch_source
     from converter.verify import verify
     from converter.verify.verdict import Comparison, Status, Verdict
 
@@ -68,6 +67,7 @@ __all__ = [
     "convert",
     "gru_from_torch",
     "gru_to_torch",
+    "inspect",
     "judge",
     "lstm_from_torch",
     "lstm_to_torch",
@@ -88,14 +88,13 @@ _WHERE = {
         "ConverterError", "FormatError", "MissingExtraError", "OutputError", "ReadError",
         "UnsupportedError", "UsageError", "WeightError",
     ),
-    "converter.judge": ("judge",),
+    "converter.library": ("inspect", "judge", "to_torch", "to_torch_source"),
     "converter.mapping": (
         "KerasWeights", "gru_from_torch", "gru_to_torch", "lstm_from_torch", "lstm_to_torch",
         "rnn_from_torch", "rnn_to_torch",
     ),
     "converter.onnx_file": ("to_onnx",),
     "converter.readers": ("read",),
-    "converter.targets.torch": ("to_torch", "to_torch_source"),
     "converter.verify": ("verify",),
     "converter.verify.verdict": ("Comparison", "Status", "Verdict"),
 }

@@ -1,7 +1,8 @@
-"""Arrays that a caller gives: taken as NumPy, and held against the shape that they must have."""
+"""Arrays: taken as NumPy from a caller, held against the shape that they must have, hashed."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,12 @@ def require_shape(name: str, array: Array, expected: tuple[int | None, ...], own
     if not matches(array.shape):
         wanted = str(expected).replace("None", "F")
         raise _misshapen(name, array, wanted, owner, matches(array.shape[::-1]))
+
+
+def sha256(array: Array) -> str:
+    """Of the array's bytes, row by row, in its own dtype."""
+    rows = np.ascontiguousarray(array).reshape(-1)
+    return hashlib.sha256(rows.view(np.uint8).data).hexdigest()
 
 
 def _misshapen(name: str, array: Array, expected: str, owner: str, turned: bool) -> WeightError:

@@ -116,17 +116,15 @@ def inspect(
         arch: The architecture of weights: JSON, YAML, or another saved model in any form.
         format: How the result is printed.
     """
-    from converter.readers import read
-    from converter.report.inspection import inspect as look
+    from converter.library import inspect as look
     from converter.report.inspection_text import show_inspection
 
     try:
-        whole = read(model, era=era_of(era), arch=arch)
+        found = look(model, values=values, era=era_of(era), arch=arch)
     except FormatError as error:
         if error.code != "no-architecture":
             raise
         return inspect_weights(model, format, error)
-    found = look(whole, values=values)
     show(format, lambda console: show_inspection(console, found), found.as_dict)
     return 0
 

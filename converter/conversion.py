@@ -7,13 +7,16 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from converter.artefacts import RECORD, TARGETS, Artefact, Options, check_suffix, target_of
 from converter.description import Era, Model
 from converter.ledger import entries
 from converter.output import Staging, staged
 from converter.verify.verdict import Status, Verdict
+
+if TYPE_CHECKING:
+    from converter.readers import Architecture, Readable
 
 __all__ = ["TARGETS", "Conversion", "convert"]
 
@@ -40,7 +43,7 @@ class Conversion:
 
 
 def convert(
-    source: str | os.PathLike[str],
+    source: Readable,
     *,
     to: str = "pytorch",
     out: str | os.PathLike[str],
@@ -51,13 +54,13 @@ def convert(
     keras_python: str | os.PathLike[str] | None = None,
     opset: int | None = None,
 ) -> Conversion:
-    """Convert a saved model, and verify what was written.
+    """Convert a saved model or one in memory, and verify what was written.
 
     The files are put in their place together, after the verification, and only if it does not
     say `differs`.
 
     Args:
-        source: The saved model.
+        source: The model: whatever `converter.read` takes.
         to: One of `TARGETS`.
         out: The folder for model.py, model.safetensors and conversion.json; for other targets the
             file, beside which NAME.conversion.json will lie.

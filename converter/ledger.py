@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from converter.arrays import sha256
 from converter.description import Stored
 from converter.gates import Array
 from converter.targets.placement import Placement
-
-
-def sha256(array: Array) -> str:
-    """Of the array's bytes, row by row, in its own dtype."""
-    rows = np.ascontiguousarray(array).reshape(-1)
-    return hashlib.sha256(rows.view(np.uint8).data).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

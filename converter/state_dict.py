@@ -9,12 +9,11 @@ for it; the record says which module each is.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from converter.artefacts import Artefact, write_placements
 from converter.description import (
@@ -36,6 +35,9 @@ from converter.targets.placement import Placement
 from converter.targets.torch import write_source
 from converter.verify.verdict import Comparison, Status, Verdict
 
+if TYPE_CHECKING:
+    from converter.readers import Architecture, Readable
+
 NOT_IN_THE_FILE = (
     "the activations, for which those of the module stand",
     "return_sequences and go_backwards",
@@ -44,7 +46,7 @@ NOT_IN_THE_FILE = (
 
 
 def read_recurrent(
-    source: str | os.PathLike[str],
+    source: Readable,
     *,
     era: Era | None = None,
     arch: Architecture | None = None,
@@ -69,7 +71,7 @@ def read_recurrent(
     except FormatError as error:
         if error.code != "no-architecture":
             raise
-        found = recurrent_layers(File.at(first_file(source)))
+        found = recurrent_layers(File.at(first_file(source)))  # type: ignore[arg-type]
         if found is None:
             raise
         alone, layers = found

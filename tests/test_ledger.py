@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from converter.activations import Activation
+from converter.arrays import sha256
 from converter.description import BatchNormalization, Layer, Merge, Model, Weight
 from converter.gates import GATES, LAYOUTS, Array, Cell, bias_form
-from converter.ledger import entries, sha256, wrong_arrays
+from converter.ledger import entries, wrong_arrays
 from converter.targets.torch import Placement, write_source
 from tests.models_by_hand import Maker, chain
 

@@ -14,31 +14,46 @@ import os
 from typing import BinaryIO
 
 from converter.description import Era, Model
-from converter.errors import FormatError
+from converter.errors import FormatError, UsageError
 from converter.readers import zipped
 from converter.readers.file import File, InMemory
 from converter.readers.folder import first_file, is_unzipped
-from converter.readers.keras import apart, archive, checkpoint, hdf5, legacy, savedmodel, tfjs
+from converter.readers.keras import (
+    apart,
+    archive,
+    checkpoint,
+    hdf5,
+    legacy,
+    live,
+    savedmodel,
+    tfjs,
+)
 from converter.readers.keras.blueprint import Architecture, read_blueprint
+from converter.readers.keras.live import KerasModel
 from converter.readers.strict import shown
 
-__all__ = ["read"]
+__all__ = ["Architecture", "Readable", "read"]
+
+Readable = str | os.PathLike[str] | bytes | BinaryIO | KerasModel
+"""What a model is read from."""
 
 
 def read(
-    source: str | os.PathLike[str] | bytes | BinaryIO,
+    source: Readable,
     *,
     era: Era | None = None,
     arch: Architecture | None = None,
 ) -> Model:
-    """The model in a file: what the file is, its bytes decide, not its name.
+    """The model in a file or in memory: what a file is, its bytes decide, not its name.
 
     Weights are read when they are asked for: `weight.read()`.
 
     Args:
         source: The path of a `.keras` or `.h5` file, of the folder of a SavedModel or its
             saved_model.pb, of an archive that was saved with `zipped=False`, or of the model.json
-            of a layers model of TensorFlow.js. Or the bytes of a file, or a file that is open.
+            of a layers model of TensorFlow.js. Or the bytes of a file, or a file that is open. Or a
+            `keras.Model` of Keras 3 or tf_keras in memory, of which nothing is copied: if it is
+            trained on, read it again.
         era: Which Keras wrote it, where the file is known to say it wrongly or not at all.
         arch: The architecture of weights: what `model.to_json()` or `model.to_yaml()` wrote, or a
             whole model in any form, of which the config alone is taken, or such a config as a
@@ -49,6 +64,15 @@ def read(
             or misshapen.
         UnsupportedError: The model has something that is not read; the error says what.
     """
+    if live.is_live(source):
+        if arch is not None:
+            raise UsageError(
+                "a model of Keras in memory has an architecture of its own",
+                context=f"arch, and an object of type {type(source).__name__}",
+                hint="give the weights as a file, or the model without arch",
+                code="two-architectures",
+            )
+        return live.read(source, era)
     file, path = _opened(source)
     if arch is not None:
         return apart.read(file, read_blueprint(arch), era)
@@ -72,12 +96,12 @@ def read(
     )
 
 
-def _opened(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[File, str]:
+def _opened(source: object) -> tuple[File, str]:
     """What the source begins with, and what it is called."""
     if not isinstance(source, str | os.PathLike) and (
         isinstance(source, bytes) or hasattr(source, "read")
     ):
-        file = InMemory.of(source)
+        file = InMemory.of(source)  # type: ignore[arg-type]  # it has a read()
         return file, file.path
     first = File.at(first_file(source))  # type: ignore[arg-type]  # it says what is no path
-    return first, os.fspath(source)  # type: ignore[arg-type]
+    return first, os.fspath(source)  # type: ignore[call-overload]

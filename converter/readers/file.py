@@ -60,7 +60,7 @@ class File:
             raise UsageError(
                 "a model is read from a path",
                 context=f"an object of type {type(source).__name__}",
-                hint="give a str or a pathlib.Path, or bytes or an open file",
+                hint="give a path, bytes, an open file, or a keras.Model",
                 code="source-type",
             )
         handle = _opened(path)

@@ -18,13 +18,14 @@ from converter.verify.inputs import cases
 from converter.verify.verdict import Comparison, Status, Verdict
 
 if TYPE_CHECKING:
+    from converter.readers import Architecture, Readable
     from converter.targets.torch import Source
 
 __all__ = ["Comparison", "Status", "Verdict", "verify", "verify_folder"]
 
 
 def verify(
-    source: str | os.PathLike[str],
+    source: Readable,
     artefact: str | os.PathLike[str] | None = None,
     *,
     era: Era | None = None,
@@ -34,8 +35,8 @@ def verify(
     """Hold a converted model against its source, by the judge. It executes the artefact.
 
     Args:
-        source: A saved model; an ONNX file that `convert` wrote, to hold it against the test
-            vector that it holds.
+        source: The model: whatever `converter.read` takes; or an ONNX file that `convert` wrote,
+            to hold it against the test vector that it holds.
         artefact: The folder, the ONNX or Keras file or the state dicts that `convert` wrote.
         era: As for `convert`.
         arch: As for `convert`.

@@ -73,7 +73,7 @@ def test_what_is_no_path_is_a_usage_error(source: object, error_of: Error) -> No
     assert error_of(lambda: read(source)) == (  # type: ignore[arg-type]
         "error[source-type]: a model is read from a path\n"
         f"  found: an object of type {type(source).__name__}\n"
-        "  help:  give a str or a pathlib.Path, or bytes or an open file"
+        "  help:  give a path, bytes, an open file, or a keras.Model"
     )
 
 

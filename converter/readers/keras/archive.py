@@ -169,10 +169,10 @@ def search_vars(
             raise damaged(path, f"{named(name)} twice")
         present[plain] = name
     old = any(name.startswith("_layer_checkpoint_dependencies/") for name in present)
-    places = dict(_places(model, {expected.owner for expected in wanted}, writer, old))
+    place_of = dict(places(model, {expected.owner for expected in wanted}, writer, old))
     found, used = {}, set()
     for expected in wanted:
-        place = "/".join((places[expected.owner], *expected.inside, "vars"))
+        place = "/".join((place_of[expected.owner], *expected.inside, "vars"))
         name = f"{place}/{expected.number}"
         if name not in present:
             beside = [other for other in present if other.startswith(place + "/")]
@@ -192,10 +192,18 @@ def search_vars(
     return found
 
 
-def _places(
+def places(
     model: ModelPart, with_weights: set[LayerPart], writer: Writer, old: bool, prefix: str = ""
 ) -> Iterator[tuple[LayerPart, str]]:
-    """The folder of each layer."""
+    """The folder of each layer.
+
+    Args:
+        model: Of the layers.
+        with_weights: Those that have weights.
+        writer: Who wrote the file.
+        old: The folders are called as up to Keras 2.14.
+        prefix: The folder of the model.
+    """
     container = "_layer_checkpoint_dependencies" if old else "layers"
     counts: Counter[str] = Counter()
     for layer in model.layers:
@@ -209,7 +217,7 @@ def _places(
         if layer.model is not None:
             has_weights = any(part in with_weights for part in layer.model.everything())
             inner = place + ("/layer/" if layer.model.each_step else "/")
-            yield from _places(layer.model, with_weights, writer, old, inner)
+            yield from places(layer.model, with_weights, writer, old, inner)
         twice = old and has_weights and writer.number < (2, 14)
         counts[name] += 2 if twice else 1
 

@@ -23,9 +23,10 @@ from converter.readers.folder import first_file, is_unzipped
 from converter.readers.keras import archive, hdf5, legacy, savedmodel, tfjs
 from converter.readers.keras.architecture import SEQUENTIAL, ModelPart, read_model
 from converter.readers.keras.era import Writer
+from converter.readers.keras.live import KerasModel, is_live, said
 from converter.readers.strict import shown
 
-Architecture = str | os.PathLike[str] | Mapping[str, Any]
+Architecture = str | os.PathLike[str] | Mapping[str, Any] | KerasModel
 """What an architecture is read from."""
 
 CONFIG = "the config"
@@ -87,8 +88,12 @@ def read_blueprint(source: Architecture) -> Blueprint:
     """
     if isinstance(source, Mapping):
         return _of_config(source)
-    file = File.at(first_file(source))
-    path = os.fspath(source)
+    if is_live(source):
+        one = said(source)
+        sha256 = hashlib.sha256(one.text).hexdigest()
+        return Blueprint(one.called, sha256, one.document, one.version, one.backend)
+    file = File.at(first_file(source))  # type: ignore[arg-type]  # it says what is no path
+    path = os.fspath(source)  # type: ignore[arg-type]
     if file.head.startswith(zipped.MAGIC):
         document, version = archive.config_of(file)
         return Blueprint(path, file.sha256, document, version)

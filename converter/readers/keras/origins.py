@@ -65,8 +65,10 @@ def is_mask_operation(item: object) -> bool:
     kind = item.get("class_name") if isinstance(item, dict) else None
     if not isinstance(item, dict) or not isinstance(kind, str) or kind not in OPERATIONS:
         return False
-    nodes = item.get("inbound_nodes")
+    nodes, config = item.get("inbound_nodes"), item.get("config")
     of_keras = str(item.get("module")).startswith("keras.src.ops")
+    if "module" not in item:  # in `.h5`, where a layer says that it can be trained
+        of_keras = isinstance(config, dict) and "trainable" not in config
     return of_keras and isinstance(nodes, list) and len(nodes) == 1
 
 
