@@ -12,6 +12,7 @@ from converter.artefacts import Artefact, Options
 from converter.description import Model
 from converter.errors import OutputError
 from converter.ledger import entries
+from converter.library import model_of
 from converter.output import Staging, staged
 from converter.targets.onnx import LARGEST, USUAL, Written, write_graph
 from converter.targets.onnx.files import write_data, write_model, write_model_beside
@@ -20,6 +21,8 @@ from converter.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     import onnx
+
+    from converter.readers import Readable
 
 
 def metadata(written: Written) -> dict[str, str]:
@@ -79,7 +82,7 @@ class OnnxFile(Artefact):
 
 
 def to_onnx(
-    model: Model,
+    source: Model | Readable,
     path: str | os.PathLike[str] | None = None,
     *,
     opset: int = USUAL,
@@ -88,16 +91,18 @@ def to_onnx(
     """The model as ONNX, as `convert` writes it.
 
     Args:
-        model: What was read.
+        source: A model, or whatever `converter.read` takes.
         path: Where it is written, too.
         opset: Of the operators, from 15.
         force: Replace a file that exists.
 
     Raises:
+        ReadError: It cannot be read.
         UnsupportedError: A layer cannot be expressed.
         UsageError: There is no such opset.
         OutputError: The file cannot be written.
     """
+    model = model_of(source)
     place = Path("model.onnx" if path is None else path)
     artefact = OnnxFile(model, place.name, Options(opset=opset))
     if path is not None:

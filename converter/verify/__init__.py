@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converter.description import Era, Model
-from converter.errors import FormatError
+from converter.errors import FormatError, UsageError
 from converter.gates import Array
 from converter.ledger import wrong_arrays
 from converter.runtimes import ArtefactFailure
@@ -50,6 +50,13 @@ def verify(
     if artefact is None:
         from converter.verify.onnx import verify_alone
 
+        if not isinstance(source, str | os.PathLike):
+            raise UsageError(
+                "a model alone can only be held against a test vector in an ONNX file",
+                context=f"an object of type {type(source).__name__}, and no artefact",
+                hint="give the folder or the file that convert wrote as well",
+                code="no-artefact",
+            )
         return verify_alone(Path(source))
     path = Path(artefact)
     if _holds_tensors(path):

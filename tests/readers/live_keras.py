@@ -250,6 +250,8 @@ def conversion(keras: Any, folder: Path) -> dict[str, Any]:
         "verified": converter.verify(model, folder / "torch").status.value,
         "source": converter.to_torch_source(model) == (folder / "torch/model.py").read_text(),
         "judged": bool((converter.judge(model, x) == converter.judge(done.model, x)).all()),
+        "onnx": [node.op_type for node in converter.to_onnx(model).graph.node].count("LSTM"),
+        "alone": error_of(lambda: converter.verify(model)),
         "module": type(converter.to_torch(model)).__name__,
         "inspected": [row.name for row in converter.inspect(model).layers],
     }

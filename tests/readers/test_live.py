@@ -121,6 +121,12 @@ def test_every_function_that_takes_a_source_takes_a_model(who: str, found: dict[
     assert one["source"]
     assert one["judged"]
     assert one["module"] == "It"
+    assert one["onnx"] == 1
+    assert one["alone"] == (
+        "error[no-artefact]: a model alone can only be held against a test vector in an ONNX file\n"
+        "  found: an object of type Sequential, and no artefact\n"
+        "  help:  give the folder or the file that convert wrote as well"
+    )
     assert len(one["inspected"]) == 1
     assert one["record"] == {
         "file": "",
