@@ -1,7 +1,13 @@
 """What a model is: frozen dataclasses over NumPy, a file for each family of layers."""
 
 from converter.description.conv_recurrent import ConvDirection, ConvLSTM
-from converter.description.convolution import Convolution, Padding
+from converter.description.convolution import (
+    Convolution,
+    DepthwiseConvolution,
+    Padding,
+    SeparableConvolution,
+    TransposedConvolution,
+)
 from converter.description.core import (
     Activate,
     Dense,
@@ -24,13 +30,15 @@ from converter.description.model import (
     Value,
 )
 from converter.description.normalization import BatchNormalization, LayerNormalization
-from converter.description.pooling import GlobalPooling, Pool, Pooling
+from converter.description.pooling import AdaptivePooling, GlobalPooling, Pool, Pooling
 from converter.description.recurrent import Direction, Gate, Merge, Recurrent
+from converter.description.resizing import Cropping, Interpolation, UpSampling, ZeroPadding
 from converter.description.shaping import Flatten, Permute, RepeatVector, Reshape, Transpose
 from converter.description.weight import Stored, Weight
 
 __all__ = [
     "Activate",
+    "AdaptivePooling",
     "AnyOf",
     "BatchNormalization",
     "Call",
@@ -40,7 +48,9 @@ __all__ = [
     "ConvDirection",
     "ConvLSTM",
     "Convolution",
+    "Cropping",
     "Dense",
+    "DepthwiseConvolution",
     "Direction",
     "Dot",
     "Dropout",
@@ -50,6 +60,7 @@ __all__ = [
     "Flatten",
     "Gate",
     "GlobalPooling",
+    "Interpolation",
     "JoinMasks",
     "Layer",
     "LayerNormalization",
@@ -65,13 +76,17 @@ __all__ = [
     "Recurrent",
     "RepeatVector",
     "Reshape",
+    "SeparableConvolution",
     "Shape",
     "ShapeMismatchError",
     "Source",
     "Stored",
     "TimeDistributed",
     "Transpose",
+    "TransposedConvolution",
     "Unequal",
+    "UpSampling",
     "Value",
     "Weight",
+    "ZeroPadding",
 ]

@@ -78,3 +78,29 @@ class GlobalPooling(Layer):
         if not self.keepdims:
             return ((batch, channels),)
         return (join_channels(batch, (1,) * len(steps), channels, self.channels_first),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptivePooling(Layer):
+    """AdaptiveMaxPooling and AdaptiveAveragePooling over one, two or three axes.
+
+    Of n elements, place k of m sees those from floor(k n / m) to ceil((k + 1) n / m).
+
+    Attributes:
+        size: Of the output, for each axis.
+        channels_first: The input is (B, C, ...) rather than (B, ..., C).
+    """
+
+    pool: Pool
+    size: tuple[int, ...]
+    channels_first: bool = False
+
+    @property
+    def rank(self) -> int:
+        """The number of axes that are pooled."""
+        return len(self.size)
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """The pooled axes have the given size."""
+        batch, _, channels = split_channels(inputs[0], self.rank, self.channels_first)
+        return (join_channels(batch, self.size, channels, self.channels_first),)

@@ -39,6 +39,7 @@ from converter.judge import (  # noqa: F401  each registers its family
     normalization,
     pooling,
     recurrent,
+    resizing,
     shaping,
 )
 from converter.judge.meaning import MEANINGS, Meaning

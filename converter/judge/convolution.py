@@ -7,8 +7,15 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from converter.description import Convolution, Padding
-from converter.description.convolution import same_padding
+from converter.description import (
+    Convolution,
+    DepthwiseConvolution,
+    Padding,
+    SeparableConvolution,
+    TransposedConvolution,
+    Weight,
+)
+from converter.description.convolution import Windowed, same_padding
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS
 
@@ -83,15 +90,71 @@ def convolved(
     return product.swapaxes(0, 1).reshape(*places, kernel.shape[-1])
 
 
+def transposed(x: Array, kernel: Array, layer: TransposedConvolution) -> Array:
+    """Every element of x (B, steps, C) times a kernel (size of each axis, filters, C), added up."""
+    steps = x.shape[1:-1]
+    reach = [
+        (n - 1) * stride + (size - 1) * dilation + 1
+        for n, size, stride, dilation in zip(
+            steps, layer.size, layer.strides, layer.dilation, strict=True
+        )
+    ]
+    sums = np.zeros((len(x), *reach, layer.filters), x.dtype)
+    for place in np.ndindex(*layer.size):
+        reached = tuple(
+            slice(k * dilation, k * dilation + (n - 1) * stride + 1, stride)
+            for k, n, stride, dilation in zip(
+                place, steps, layer.strides, layer.dilation, strict=True
+            )
+        )
+        sums[:, *reached] += x @ kernel[place].T
+    zeros = [(0, max(-behind, 0)) for _, behind in layer.ends]
+    part = tuple(
+        slice(front, n - max(behind, 0))
+        for n, (front, behind) in zip(reach, layer.ends, strict=True)
+    )
+    return np.pad(sums[:, *part], [(0, 0), *zeros, (0, 0)])
+
+
+def depthwise(x: Array, kernel: Array, layer: Windowed) -> Array:
+    """Each channel of x (B, steps, C) with its part of a kernel (size of each axis, C, n)."""
+    *size, channels, multiplier = kernel.shape
+    by_channel = kernel.reshape(*size, 1, channels * multiplier)
+    return convolved(x, by_channel, layer.strides, layer.dilation, layer.padding, channels)
+
+
+def _finished(layer: Windowed, product: Array, bias: Weight | None) -> tuple[Array, ...]:
+    """The bias, the channels where the layer has them, and the activation."""
+    if bias is not None:
+        product = product + bias.read()
+    return (layer.activation(np.moveaxis(product, -1, 1) if layer.channels_first else product),)
+
+
+def _channels_last(layer: Windowed, x: Array) -> Array:
+    return np.moveaxis(x, 1, -1) if layer.channels_first else x
+
+
 @MEANINGS.register(Convolution)
 def _(layer: Convolution, x: Array) -> tuple[Array, ...]:
-    if layer.channels_first:
-        x = np.moveaxis(x, 1, -1)
-    product = convolved(
-        x, layer.kernel.read(), layer.strides, layer.dilation, layer.padding, layer.groups
-    )
-    if layer.bias is not None:
-        product = product + layer.bias.read()
-    if layer.channels_first:
-        product = np.moveaxis(product, -1, 1)
-    return (layer.activation(product),)
+    x, kernel = _channels_last(layer, x), layer.kernel.read()
+    product = convolved(x, kernel, layer.strides, layer.dilation, layer.padding, layer.groups)
+    return _finished(layer, product, layer.bias)
+
+
+@MEANINGS.register(DepthwiseConvolution)
+def _(layer: DepthwiseConvolution, x: Array) -> tuple[Array, ...]:
+    product = depthwise(_channels_last(layer, x), layer.kernel.read(), layer)
+    return _finished(layer, product, layer.bias)
+
+
+@MEANINGS.register(SeparableConvolution)
+def _(layer: SeparableConvolution, x: Array) -> tuple[Array, ...]:
+    by_channel = depthwise(_channels_last(layer, x), layer.depthwise.read(), layer)
+    product = by_channel @ layer.pointwise.read().reshape(-1, layer.filters)
+    return _finished(layer, product, layer.bias)
+
+
+@MEANINGS.register(TransposedConvolution)
+def _(layer: TransposedConvolution, x: Array) -> tuple[Array, ...]:
+    product = transposed(_channels_last(layer, x), layer.kernel.read(), layer)
+    return _finished(layer, product, layer.bias)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from converter.description import GlobalPooling, Pool, Pooling
+from converter.description import AdaptivePooling, GlobalPooling, Pool, Pooling
 from converter.gates import Array
 from converter.judge.convolution import windows
 from converter.judge.meaning import MEANINGS, Masks
@@ -33,3 +33,13 @@ def _(layer: GlobalPooling, x: Array, masks: Masks = ()) -> tuple[Array, ...]:
             return (total / counts.sum(layer.axes, keepdims=layer.keepdims),)
     pool = np.max if layer.pool is Pool.MAX else np.mean
     return (pool(x, axis=layer.axes, keepdims=layer.keepdims),)
+
+
+@MEANINGS.register(AdaptivePooling)
+def _(layer: AdaptivePooling, x: Array) -> tuple[Array, ...]:
+    pool = np.max if layer.pool is Pool.MAX else np.mean
+    for axis, size in enumerate(layer.size, 2 if layer.channels_first else 1):
+        n = x.shape[axis]
+        windows = (np.arange(k * n // size, -((k + 1) * n // -size)) for k in range(size))
+        x = np.stack([pool(x.take(window, axis), axis) for window in windows], axis)
+    return (x,)

@@ -7,16 +7,20 @@ from functools import singledispatch
 from converter.activations import LINEAR, Activation
 from converter.description import (
     Activate,
+    AdaptivePooling,
     Combine,
     Concatenate,
     ConvLSTM,
     Convolution,
+    Cropping,
     Dense,
+    DepthwiseConvolution,
     Dot,
     Dropout,
     Embedding,
     Flatten,
     GlobalPooling,
+    Interpolation,
     Layer,
     Masking,
     Padding,
@@ -25,10 +29,15 @@ from converter.description import (
     Recurrent,
     RepeatVector,
     Reshape,
+    SeparableConvolution,
     Shape,
     TimeDistributed,
     Transpose,
+    TransposedConvolution,
+    UpSampling,
+    ZeroPadding,
 )
+from converter.description.convolution import Windowed
 from converter.gates import Cell
 
 KERAS_CLASSES = {
@@ -155,19 +164,51 @@ def _(layer: TimeDistributed) -> str:
     return _call("TimeDistributed", _what(layer.layer))
 
 
-@_what.register
-def _(layer: Convolution) -> str:
-    return _call(
-        f"Conv{layer.rank}D",
-        layer.filters,
-        _sizes(layer.size),
+def _windowed(layer: Windowed, size: tuple[int, ...]) -> tuple[str, ...]:
+    """What every convolution has behind its filters, but for its activation."""
+    return (
+        _sizes(size),
         f"strides={_sizes(layer.strides)}" if set(layer.strides) != {1} else "",
         layer.padding.value if layer.padding is not Padding.VALID else "",
         f"dilation={_sizes(layer.dilation)}" if set(layer.dilation) != {1} else "",
-        f"groups={layer.groups}" if layer.groups != 1 else "",
-        _activation(layer.activation),
-        "channels_first" if layer.channels_first else "",
     )
+
+
+def _ending(layer: Windowed) -> tuple[str, str]:
+    return _activation(layer.activation), "channels_first" if layer.channels_first else ""
+
+
+@_what.register
+def _(layer: Convolution) -> str:
+    groups = f"groups={layer.groups}" if layer.groups != 1 else ""
+    kind = f"Conv{layer.rank}D"
+    return _call(kind, layer.filters, *_windowed(layer, layer.size), groups, *_ending(layer))
+
+
+@_what.register
+def _(layer: DepthwiseConvolution) -> str:
+    kind = f"DepthwiseConv{layer.rank}D"
+    each = _multiplier(layer.kernel.shape[-1])
+    return _call(kind, *_windowed(layer, layer.size), each, *_ending(layer))
+
+
+@_what.register
+def _(layer: SeparableConvolution) -> str:
+    kind = f"SeparableConv{layer.rank}D"
+    each = _multiplier(layer.depthwise.shape[-1])
+    return _call(kind, layer.filters, *_windowed(layer, layer.size), each, *_ending(layer))
+
+
+def _multiplier(filters: int) -> str:
+    return f"depth_multiplier={filters}" if filters != 1 else ""
+
+
+@_what.register
+def _(layer: TransposedConvolution) -> str:
+    kind = f"Conv{layer.rank}DTranspose"
+    added = layer.output_padding
+    more = "" if added is None else f"output_padding={_sizes(added)}"
+    return _call(kind, layer.filters, *_windowed(layer, layer.size), more, *_ending(layer))
 
 
 @_what.register
@@ -200,6 +241,28 @@ def _(layer: Pooling) -> str:
 @_what.register
 def _(layer: GlobalPooling) -> str:
     return f"Global{layer.pool.value.title()}Pooling{layer.rank}D"
+
+
+@_what.register
+def _(layer: AdaptivePooling) -> str:
+    first = "channels_first" if layer.channels_first else ""
+    kind = f"Adaptive{layer.pool.value.title()}Pooling{layer.rank}D"
+    return _call(kind, _sizes(layer.size), first)
+
+
+@_what.register
+def _(layer: UpSampling) -> str:
+    plain = layer.interpolation is Interpolation.NEAREST
+    way = "" if plain else layer.interpolation.value
+    first = "channels_first" if layer.channels_first else ""
+    return _call(f"UpSampling{layer.rank}D", _sizes(layer.size), way, first)
+
+
+@_what.register
+def _(layer: ZeroPadding | Cropping) -> str:
+    ends = [f"{before}:{behind}" for before, behind in layer.ends]
+    first = "channels_first" if layer.channels_first else ""
+    return _call(f"{type(layer).__name__}{len(ends)}D", *ends, first)
 
 
 @_what.register

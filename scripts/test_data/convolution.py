@@ -1,6 +1,6 @@
-"""Conv1D and Conv2D with their paddings, strides, dilations and groups."""
+"""Convolutions with their paddings, strides, dilations and groups."""
 
-from scripts.test_data.catalogue import BOTH, Keras, Model, architecture, chain, fan
+from scripts.test_data.catalogue import BOTH, KERAS3_AND_215, Keras, Model, architecture, chain, fan
 
 
 @architecture(formats=BOTH, lengths=(4, 5, 8))
@@ -103,4 +103,62 @@ def conv2d_free(keras: Keras) -> Model:
         (None, None, 1),
         layers.Conv2D(2, 3, padding="same"),
         layers.Conv2D(2, 3, padding="same", strides=2, activation="relu"),
+    )
+
+
+@architecture(written_by=KERAS3_AND_215, formats=BOTH)
+def conv_by_channel(keras: Keras) -> Model:
+    """SeparableConv1D and DepthwiseConv1D before an LSTM: one filter a channel, and two."""
+    layers = keras.layers
+    return chain(
+        keras,
+        (None, 3),
+        layers.SeparableConv1D(4, 3, padding="same", activation="relu"),
+        layers.DepthwiseConv1D(2, padding="same", depth_multiplier=2),
+        layers.SeparableConv1D(3, 2, strides=2, padding="same", depth_multiplier=2, use_bias=False),
+        layers.LSTM(2),
+    )
+
+
+@architecture()
+def conv2d_by_channel(keras: Keras) -> Model:
+    """SeparableConv2D and DepthwiseConv2D: strides, dilation, no bias."""
+    layers = keras.layers
+    return fan(
+        keras,
+        (6, 5, 2),
+        layers.SeparableConv2D(3, (3, 2), padding="same", depth_multiplier=2),
+        layers.SeparableConv2D(2, 2, strides=2, use_bias=False, activation="tanh"),
+        layers.DepthwiseConv2D((2, 3), strides=2, padding="same"),
+        layers.DepthwiseConv2D(2, dilation_rate=2, use_bias=False, depth_multiplier=3),
+    )
+
+
+@architecture(written_by=KERAS3_AND_215, formats=BOTH)
+def conv1d_transpose(keras: Keras) -> Model:
+    """A sequence that is made shorter, an LSTM over it, and made longer again."""
+    layers = keras.layers
+    return chain(
+        keras,
+        (None, 2),
+        layers.Conv1D(3, 3, strides=2, padding="same", activation="relu"),
+        layers.LSTM(3, return_sequences=True),
+        layers.Conv1DTranspose(3, 3, strides=2, padding="same", activation="relu"),
+        layers.Conv1DTranspose(2, 4, strides=3, padding="same", output_padding=1, use_bias=False),
+        layers.Conv1DTranspose(2, 2, strides=3, activation="softmax"),
+    )
+
+
+@architecture()
+def conv_transpose_images(keras: Keras) -> Model:
+    """Conv2DTranspose and Conv3DTranspose, even and odd windows, with and without padding."""
+    layers = keras.layers
+    image, volume = keras.Input((3, 4, 2)), keras.Input((2, 3, 2, 2))
+    return keras.Model(
+        [image, volume],
+        [
+            layers.Conv2DTranspose(2, (3, 2), strides=2, padding="same")(image),
+            layers.Conv2DTranspose(2, (2, 3), strides=(1, 3), output_padding=(0, 2))(image),
+            layers.Conv3DTranspose(2, (2, 3, 1), strides=(1, 2, 2), padding="same")(volume),
+        ],
     )

@@ -82,3 +82,19 @@ def pooling_between_cells(keras: Keras) -> Model:
         layers.GRU(2, return_sequences=True),
         layers.GlobalAveragePooling1D(),
     )
+
+
+@architecture()
+def pooling_adaptive(keras: Keras) -> Model:
+    """Whatever the length, as many places; only Keras 3 has it."""
+    layers = keras.layers
+    sequence, image = keras.Input((7, 3)), keras.Input((5, 6, 2))
+    return keras.Model(
+        [sequence, image],
+        [
+            layers.AdaptiveAveragePooling1D(3)(sequence),
+            layers.AdaptiveMaxPooling1D(4)(sequence),
+            layers.AdaptiveAveragePooling2D((2, 4))(image),
+            layers.AdaptiveMaxPooling2D(3)(image),
+        ],
+    )

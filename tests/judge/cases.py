@@ -1,65 +1,14 @@
-"""What Keras is asked: every layer with its options. Read by the child that asks and by the tests.
-
-A case is data: which Keras layer with which arguments, and the shapes that it is called with.
-"""
+"""What Keras is asked: every layer with its options. The child that asks and the tests read it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 from converter.activations import ACTIVATIONS
-
-Shapes = tuple[tuple[int, ...], ...]
-"""Of every input of one call, batch first."""
-
-KERAS_3 = ("tensorflow", "torch")
-"""Keras 3.15 with either backend. Where the two differ, a case names the one that is exact."""
-
-
-QUICK = ("torch",)
-"""Where both are exact, but TensorFlow takes long: a loop over time is a graph there, and each
-convolution in groups is compiled."""
-
-
-@dataclass(frozen=True)
-class Keras:
-    """A Keras layer as data: `Keras("LSTM", {"units": 3})`. An argument may be a layer."""
-
-    kind: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A layer and the calls of it.
-
-    Attributes:
-        name: Unique.
-        layer: What is called.
-        calls: The shapes of each call; the first builds the layer.
-        by: Who is asked.
-        indices: Inputs are integers below this; None for normal numbers.
-        index_dtype: Of such inputs.
-        states: How many of the inputs, at the end, are initial states.
-        size: Standard deviation of the inputs.
-    """
-
-    name: str
-    layer: Keras
-    calls: tuple[Shapes, ...]
-    by: tuple[str, ...] = KERAS_3
-    indices: int | None = None
-    index_dtype: str = "int32"
-    states: int = 0
-    size: float = 1.0
-
-
-def one(*shapes: tuple[int, ...]) -> tuple[Shapes, ...]:
-    """Calls with one input each."""
-    return tuple((shape,) for shape in shapes)
+from tests.judge.case import FIRST, KERAS_3, QUICK, Case, Keras, Shapes, one
+from tests.judge.cases_windows import adapting, resizing, transposing
 
 
 def sequences(features: int) -> tuple[Shapes, ...]:
@@ -241,8 +190,6 @@ def core() -> Iterator[Case]:
 
 # Convolution and pooling
 
-FIRST = {"data_format": "channels_first"}
-
 
 def convolution() -> Iterator[Case]:
     for padding, stride, dilation, groups in product(
@@ -260,6 +207,7 @@ def convolution() -> Iterator[Case]:
         "stride-over-kernel": {"kernel_size": 2, "strides": 3, "padding": "same"},
         "no-bias": {"kernel_size": 3, "use_bias": False},
         "activation": {"kernel_size": 3, "activation": "softplus"},
+        "activation-of-channels": {"kernel_size": 3, "activation": "softmax"},
         "channels-first": {"kernel_size": 3, "activation": "softmax", **FIRST},
     }.items():
         by = ("torch",) if "data_format" in options else KERAS_3
@@ -405,7 +353,18 @@ def shaping() -> Iterator[Case]:
 
 FAMILIES: dict[str, tuple[Case, ...]] = {
     family.__name__: tuple(family())
-    for family in (recurrent, core, convolution, pooling, normalization, merging, shaping)
+    for family in (
+        recurrent,
+        core,
+        convolution,
+        transposing,
+        pooling,
+        adapting,
+        resizing,
+        normalization,
+        merging,
+        shaping,
+    )
 }
 
 CASES = {case.name: case for cases in FAMILIES.values() for case in cases}

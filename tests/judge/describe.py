@@ -12,19 +12,23 @@ from typing import Any
 from converter.activations import Activation, Parameter, from_keras
 from converter.description import (
     Activate,
+    AdaptivePooling,
     BatchNormalization,
     Call,
     Combination,
     Combine,
     Concatenate,
     Convolution,
+    Cropping,
     Dense,
+    DepthwiseConvolution,
     Direction,
     Dot,
     Dropout,
     Embedding,
     Flatten,
     GlobalPooling,
+    Interpolation,
     Layer,
     LayerNormalization,
     Merge,
@@ -38,13 +42,17 @@ from converter.description import (
     Recurrent,
     RepeatVector,
     Reshape,
+    SeparableConvolution,
     Stored,
     TimeDistributed,
+    TransposedConvolution,
+    UpSampling,
     Value,
     Weight,
+    ZeroPadding,
 )
 from converter.gates import AS_IS, Array, Cell, Form, bias_form, kernel_form
-from tests.judge.cases import Case, Keras
+from tests.judge.case import Case, Keras
 
 Shape = tuple[int, ...]
 
@@ -222,6 +230,50 @@ def _(given: dict[str, Any], arrays: Arrays, _shapes: Sequence[Shape], keras_3: 
     )
 
 
+def windowed(given: dict[str, Any], keras_3: bool) -> dict[str, Any]:
+    """What the other convolutions have, too."""
+    rank = int(given["kind"].partition("Conv")[2][0])
+    return {
+        "name": "layer",
+        "strides": per_axis(given.get("strides", 1), rank),
+        "dilation": per_axis(given.get("dilation_rate", 1), rank),
+        "padding": Padding(given.get("padding", "valid")),
+        "channels_first": channels_first(given),
+        "activation": activation(given, keras_3),
+    }
+
+
+@handles("DepthwiseConv1D", "DepthwiseConv2D")
+def _(given: dict[str, Any], arrays: Arrays, _shapes: Sequence[Shape], keras_3: bool) -> Layer:
+    return DepthwiseConvolution(
+        **windowed(given, keras_3),
+        kernel=arrays.take(),
+        bias=arrays.take_if(given.get("use_bias", True)),
+    )
+
+
+@handles("SeparableConv1D", "SeparableConv2D")
+def _(given: dict[str, Any], arrays: Arrays, _shapes: Sequence[Shape], keras_3: bool) -> Layer:
+    return SeparableConvolution(
+        **windowed(given, keras_3),
+        depthwise=arrays.take(),
+        pointwise=arrays.take(),
+        bias=arrays.take_if(given.get("use_bias", True)),
+    )
+
+
+@handles(*(f"Conv{rank}DTranspose" for rank in (1, 2, 3)))
+def _(given: dict[str, Any], arrays: Arrays, _shapes: Sequence[Shape], keras_3: bool) -> Layer:
+    settings = windowed(given, keras_3)
+    more = given.get("output_padding")
+    return TransposedConvolution(
+        **settings,
+        kernel=arrays.take(),
+        bias=arrays.take_if(given.get("use_bias", True)),
+        output_padding=None if more is None else per_axis(more, len(settings["strides"])),
+    )
+
+
 @handles(*(f"{pool}Pooling{rank}D" for pool in ("Max", "Average") for rank in (1, 2, 3)))
 def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
     pool, _, rank = given["kind"].partition("Pooling")
@@ -246,6 +298,44 @@ def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool)
         keepdims=given["keepdims"],
         channels_first=channels_first(given),
     )
+
+
+@handles(*(f"Adaptive{pool}Pooling{rank}D" for pool in ("Max", "Average") for rank in (1, 2, 3)))
+def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
+    pool, _, rank = given["kind"].removeprefix("Adaptive").partition("Pooling")
+    return AdaptivePooling(
+        name="layer",
+        pool=Pool(pool.lower()),
+        size=per_axis(given["output_size"], int(rank[0])),
+        channels_first=channels_first(given),
+    )
+
+
+@handles("UpSampling1D", "UpSampling2D", "UpSampling3D")
+def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
+    return UpSampling(
+        name="layer",
+        size=per_axis(given["size"], int(given["kind"][-2])),
+        interpolation=Interpolation(given.get("interpolation", "nearest")),
+        channels_first=channels_first(given),
+    )
+
+
+def ends(value: Any, rank: int) -> tuple[tuple[int, int], ...]:
+    each = ((value, value),) * rank if isinstance(value, int) else value
+    return (tuple(each),) if rank == 1 and isinstance(value, tuple) else tuple(each)
+
+
+@handles(*(f"ZeroPadding{rank}D" for rank in (1, 2, 3)))
+def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
+    added = ends(given["padding"], int(given["kind"][-2]))
+    return ZeroPadding(name="layer", ends=added, channels_first=channels_first(given))
+
+
+@handles(*(f"Cropping{rank}D" for rank in (1, 2, 3)))
+def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
+    left_out = ends(given["cropping"], int(given["kind"][-2]))
+    return Cropping(name="layer", ends=left_out, channels_first=channels_first(given))
 
 
 @handles("BatchNormalization")

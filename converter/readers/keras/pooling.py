@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from converter.description import GlobalPooling, Layer, Padding, Pool, Pooling, Shape
+from converter.description import (
+    AdaptivePooling,
+    GlobalPooling,
+    Layer,
+    Padding,
+    Pool,
+    Pooling,
+    Shape,
+)
 from converter.readers.keras.config import Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import reads
@@ -48,5 +56,17 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
         pool=pool,
         rank=rank,
         keepdims=config.boolean("keepdims", default=False),
+        channels_first=config.channels_first(),
+    )
+
+
+@reads(*(f"Adaptive{kind}" for kind in WINDOWS if "Pooling" in kind))
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    config.float32()
+    pool, rank = WINDOWS[config.kind.removeprefix("Adaptive")]
+    return AdaptivePooling(
+        **config.base(),
+        pool=pool,
+        size=config.sizes("output_size", rank=rank),
         channels_first=config.channels_first(),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from converter.description import GlobalPooling, Pool, Pooling
-from converter.targets.keras.emit import Around, Part, data_format, emit
+from converter.description import AdaptivePooling, GlobalPooling, Pool, Pooling
+from converter.targets.keras.emit import Around, Dialect, Part, data_format, emit, refusal
 
 WORDS = {Pool.MAX: "Max", Pool.AVERAGE: "Average"}
 
@@ -28,5 +28,23 @@ def _(layer: GlobalPooling, _around: Around) -> Part:
         config={
             "data_format": data_format(layer.channels_first),
             "keepdims": layer.keepdims,
+        },
+    )
+
+
+@emit.register(AdaptivePooling)
+def _(layer: AdaptivePooling, around: Around) -> Part:
+    if around.dialect is Dialect.LEGACY:
+        raise refusal(
+            layer,
+            "an adaptive pooling: tf_keras has none",
+            "--to keras writes a file for Keras 3 alone",
+            "legacy-layer",
+        )
+    return Part(
+        kind=f"Adaptive{WORDS[layer.pool]}Pooling{layer.rank}D",
+        config={
+            "output_size": list(layer.size),
+            "data_format": data_format(layer.channels_first),
         },
     )

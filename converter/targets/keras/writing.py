@@ -17,6 +17,7 @@ from converter.targets.keras import (  # noqa: F401  each family registers its h
     normalization,
     pooling,
     recurrent,
+    resizing,
     shaping,
 )
 from converter.targets.keras.emit import Dialect, Part, Variable, serialized

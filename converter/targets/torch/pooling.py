@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from converter.description import GlobalPooling, Padding, Pool, Pooling
+from converter.description import AdaptivePooling, GlobalPooling, Padding, Pool, Pooling
 from converter.targets.torch.convolution import sizes_text
 from converter.targets.torch.emit import emit
 from converter.targets.torch.source import Source
@@ -51,3 +51,13 @@ def _(layer: GlobalPooling, source: Source) -> None:
     source.hold(
         source.outputs[0], f"{x.atom}.{function}({text}{keep})", x, channels_first=channels_first
     )
+
+
+@emit.register(AdaptivePooling)
+def _(layer: AdaptivePooling, source: Source) -> None:
+    """nn.AdaptiveMaxPool and nn.AdaptiveAvgPool."""
+    kind = "Max" if layer.pool is Pool.MAX else "Avg"
+    constructor = f"nn.Adaptive{kind}Pool{layer.rank}d({sizes_text(layer.size)})"
+    module = source.module(layer, constructor)
+    x = source.take(source.inputs[0], channels_first=not layer.channels_first)
+    source.hold(source.outputs[0], f"{module}({x.text})", x)

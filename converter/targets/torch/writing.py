@@ -19,6 +19,7 @@ from converter.targets.torch import (  # noqa: F401  each family registers its h
     normalization,
     pooling,
     recurrent,
+    resizing,
     shaping,
 )
 from converter.targets.torch.emit import emit

@@ -33,6 +33,7 @@ NOT_LEGACY = frozenset(
         "legacy-activation",
         "legacy-arguments",
         "legacy-axes",
+        "legacy-layer",
         "legacy-bidirectional",
         "legacy-operation",
     }
