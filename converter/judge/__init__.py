@@ -31,6 +31,7 @@ from converter.description import (
 from converter.errors import UsageError
 from converter.gates import Array
 from converter.judge import (  # noqa: F401  each registers its family
+    attention,
     conv_recurrent,
     convolution,
     core,

@@ -8,6 +8,7 @@ from converter.activations import LINEAR, Activation
 from converter.description import (
     Activate,
     AdaptivePooling,
+    Attention,
     Combine,
     Concatenate,
     ConvLSTM,
@@ -17,18 +18,22 @@ from converter.description import (
     DepthwiseConvolution,
     Dot,
     Dropout,
+    EinsumDense,
     Embedding,
     Flatten,
     GlobalPooling,
     Interpolation,
     Layer,
+    MaskedSoftmax,
     Masking,
+    MultiHeadAttention,
     Padding,
     Permute,
     Pooling,
     Recurrent,
     RepeatVector,
     Reshape,
+    Scoring,
     SeparableConvolution,
     Shape,
     TimeDistributed,
@@ -278,6 +283,39 @@ def _(layer: Concatenate) -> str:
 @_what.register
 def _(layer: Dot) -> str:
     return _call("Dot", f"axes={layer.axes}", "normalize" if layer.normalize else "")
+
+
+@_what.register
+def _(layer: Attention) -> str:
+    kind = "AdditiveAttention" if layer.scoring is Scoring.ADDITIVE else "Attention"
+    scale = "" if layer.scale is None else "use_scale"
+    mode = "concat" if layer.scoring is Scoring.CONCAT else ""
+    return _call(kind, mode, scale, *_attending(layer)).removesuffix("()")
+
+
+@_what.register
+def _(layer: MultiHeadAttention) -> str:
+    kind, key_heads = "MultiHeadAttention", ""
+    if layer.key_heads != layer.heads:
+        kind, key_heads = "GroupQueryAttention", f"key_heads={layer.key_heads}"
+    value_dim = "" if layer.value_dim == layer.key_dim else f"value_dim={layer.value_dim}"
+    own = f"heads={layer.heads}", key_heads, f"key_dim={layer.key_dim}", value_dim
+    no_bias = "use_bias=False" if layer.query.bias is None else ""
+    return _call(kind, *own, *_attending(layer), no_bias)
+
+
+def _attending(layer: Attention | MultiHeadAttention) -> tuple[str, str]:
+    return "causal" if layer.causal else "", "scores" if layer.return_scores else ""
+
+
+@_what.register
+def _(_layer: MaskedSoftmax) -> str:
+    return "Softmax(mask)"
+
+
+@_what.register
+def _(layer: EinsumDense) -> str:
+    return _call("EinsumDense", layer.equation, _activation(layer.activation))
 
 
 @_what.register

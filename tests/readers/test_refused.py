@@ -156,7 +156,7 @@ def test_states_of_an_unknown_number_of_sequences_are_refused(
     assert refusal(error_of, file, both) == expected.replace("'s'", "'b/s'")
 
 
-@pytest.mark.parametrize("kind", ["CuDNNRNN", "MultiHeadAttention", "TFSMLayer", "Sparse", "os"])
+@pytest.mark.parametrize("kind", ["CuDNNRNN", "Attention2", "TFSMLayer", "Sparse", "os"])
 def test_other_classes_are_unknown(kind: str, file: Path, error_of: Error) -> None:
     assert refusal(error_of, file, layer(kind, "u")) == (
         "error[unknown-layer]: layer 'u' of model is of a class that is not known\n"

@@ -7,23 +7,30 @@ import pytest
 from converter.activations import SIGMOID, Activation
 from converter.description import (
     Activate,
+    Attention,
     Combination,
     Combine,
     Concatenate,
     Convolution,
     Dot,
     Dropout,
+    EinsumDense,
     Embedding,
     Flatten,
     GlobalPooling,
     Layer,
+    Masked,
+    MaskedSoftmax,
+    MultiHeadAttention,
     Noise,
     Padding,
     Permute,
     Pool,
     Pooling,
+    Projection,
     RepeatVector,
     Reshape,
+    Scoring,
     TimeDistributed,
 )
 from converter.gates import Cell
@@ -41,6 +48,37 @@ def convolution(**settings: object) -> Convolution:
         padding=Padding.VALID,
     )
     return replace(plain, **settings)
+
+
+def attention(scoring: Scoring, **settings: object) -> Attention:
+    plain = Attention(
+        name="a",
+        scoring=scoring,
+        scale=None,
+        factor=None,
+        dropout=0.0,
+        causal=False,
+        return_scores=False,
+    )
+    return replace(plain, **settings)
+
+
+def heads(value_dim: int = 3, key_heads: int = 2) -> MultiHeadAttention:
+    def projection(*shape: int) -> Projection:
+        return Projection(kernel=weight(*shape), bias=None)
+
+    return MultiHeadAttention(
+        name="m",
+        query=projection(4, 2, 3),
+        key=projection(4, key_heads, 3),
+        value=projection(4, key_heads, value_dim),
+        output=projection(2, value_dim, 4),
+        axes=(1,),
+        dropout=0.0,
+        causal=False,
+        masked=Masked.EQUAL,
+        return_scores=False,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +134,26 @@ class Plugin(Layer):
         (Combine(name="c", combination=Combination.SUBTRACT), "Subtract"),
         (Concatenate(name="c", axis=-1), "Concatenate(axis=-1)"),
         (Dot(name="d", axes=(1, 2), normalize=True), "Dot(axes=(1, 2), normalize)"),
+        (attention(Scoring.DOT), "Attention"),
+        (
+            attention(Scoring.CONCAT, scale=weight(), causal=True),
+            "Attention(concat, use_scale, causal)",
+        ),
+        (attention(Scoring.ADDITIVE, return_scores=True), "AdditiveAttention(scores)"),
+        (heads(), "MultiHeadAttention(heads=2, key_dim=3, use_bias=False)"),
+        (heads(2), "MultiHeadAttention(heads=2, key_dim=3, value_dim=2, use_bias=False)"),
+        (
+            heads(key_heads=1),
+            "GroupQueryAttention(heads=2, key_heads=1, key_dim=3, use_bias=False)",
+        ),
+        (
+            MaskedSoftmax(name="s", softmax=Activation.of("softmax"), masked=Masked.ZERO),
+            "Softmax(mask)",
+        ),
+        (
+            EinsumDense(name="e", equation="ab,bc->ac", kernel=weight(2, 3), bias=None, sizes=(3,)),
+            "EinsumDense(ab,bc->ac)",
+        ),
         (Flatten(name="f"), "Flatten"),
         (Reshape(name="r", target=(-1, 4)), "Reshape((-1, 4))"),
         (Permute(name="p", dims=(2, 1)), "Permute(2, 1)"),

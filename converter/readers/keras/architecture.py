@@ -47,8 +47,28 @@ class LayerPart:
         return self if outer is None else outer.top
 
     def view(self) -> Config:
-        """Its config, checked."""
-        return Config(self.kind, self.path, self.config, self.owner.file, trainable=self.trainable)
+        """Its config, checked.
+
+        Raises:
+            UnsupportedError: It is called in different ways.
+        """
+        ways = {call.true for call in self.calls}
+        if len(ways) > 1:
+            raise UnsupportedError(
+                f"{self.where} is called in different ways, which is not read",
+                context=" or ".join(sorted(", ".join(sorted(way)) or "plain" for way in ways)),
+                hint="call it in one way, or use a layer for each",
+                code="call-argument",
+            )
+        return Config(
+            self.kind,
+            self.path,
+            self.config,
+            self.owner.file,
+            trainable=self.trainable,
+            calls=(ways.pop() if ways else frozenset())
+            | ({"mask"} if any(call.masks for call in self.calls) else frozenset()),
+        )
 
     @property
     def where(self) -> str:

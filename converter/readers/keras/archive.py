@@ -52,6 +52,9 @@ NOT_LAYERS = frozenset(
 )
 """Groups beside the layers that no answer depends on."""
 
+CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that are called otherwise in a config."""
+
 RANDOM = "seed_generator"
 """The state of a random number generator, in a group of that name in a layer."""
 
@@ -173,6 +176,8 @@ def search_vars(
     found, used = {}, set()
     for expected in wanted:
         place = "/".join((place_of[expected.owner], *expected.inside, "vars"))
+        if expected.inside and f"{place}/0" not in present:  # named for an attribute of Python
+            place = "/".join((place_of[expected.owner], f"_{'/'.join(expected.inside)}", "vars"))
         name = f"{place}/{expected.number}"
         if name not in present:
             beside = [other for other in present if other.startswith(place + "/")]
@@ -209,7 +214,7 @@ def places(
     for layer in model.layers:
         if model.sequential and layer.kind == "InputLayer":
             continue  # it is not in the `layers` of a Sequential
-        name = snake_case(layer.kind)
+        name = snake_case(CLASSES.get(layer.kind, layer.kind))
         count = counts[name]
         place = f"{prefix}{container}/{name}" + (f"_{count}" if count else "")
         yield layer, place

@@ -8,6 +8,7 @@ from dataclasses import replace
 from converter.description import Model, Source
 from converter.readers.file import File
 from converter.readers.keras import (  # noqa: F401  each registers its family
+    attention,
     conv_recurrent,
     convolution,
     core,

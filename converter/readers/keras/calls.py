@@ -8,7 +8,7 @@ Keras 3   {"args": [{"class_name": "__keras_tensor__", "config": {"keras_history
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from converter.errors import UnsupportedError
@@ -34,21 +34,32 @@ class Arguments:
         keras_3: The config is in the form of Keras 3, which numbers calls differently.
         masks: The tensors that it is given as masks, for each input; Keras 3 writes down what it
             found. () where there are none.
+        true: The other arguments that are true: "use_causal_mask", "return_attention_scores".
     """
 
     inputs: tuple[Reference, ...]
     keys: tuple[str, ...] | None
     keras_3: bool
     masks: tuple[Reference | None, ...] = ()
+    true: frozenset[str] = frozenset()
 
 
 _RNN = ("initial_state", "mask")
 SECOND: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"), _RNN),
     **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), ("mask",)),
-    "GlobalAveragePooling1D": ("mask",),
+    **dict.fromkeys(("Attention", "AdditiveAttention", "GlobalAveragePooling1D"), ("mask",)),
 }
 """What the arguments of `call` behind the first one are called, in Keras 3."""
+
+
+HEADS = ("MultiHeadAttention", "GroupQueryAttention")
+ATTENTION = ("Attention", "AdditiveAttention", *HEADS)
+TRUE = ("use_causal_mask", "return_attention_scores")
+"""What attention may be told in a call."""
+
+QUERY = ("query", "value", "key", "query_mask", "value_mask", "key_mask", "attention_mask")
+"""What the tensors of `HEADS` are called, in order."""
 
 
 def calls(nodes: object, where: str, kind: str = "") -> list[Arguments]:
@@ -65,13 +76,78 @@ def calls(nodes: object, where: str, kind: str = "") -> list[Arguments]:
     """
     if not isinstance(nodes, list):
         raise malformed(f"inbound_nodes of {where}", nodes, "a list")
-    return [
-        _call_of_keras_3(node, where, SECOND.get(kind, ()))
-        if isinstance(node, dict)
-        else _call_of_keras_2(node, where)
-        for node in nodes
-        if node != []  # the node of an InputLayer, in some files of Keras 2
-    ]
+    found = []
+    for node in nodes:
+        if node == []:  # that of an InputLayer, in some files of Keras 2
+            continue
+        true, rest = _true(node, where) if kind in ATTENTION else (frozenset(), node)
+        if kind in HEADS:
+            arguments = _call_of_heads(rest, where)
+        elif isinstance(node, dict):
+            arguments = _call_of_keras_3(rest, where, SECOND.get(kind, ()))
+        else:
+            arguments = _call_of_keras_2(rest, where)
+        found.append(replace(arguments, true=true))
+    return found
+
+
+def _true(node: object, where: str) -> tuple[frozenset[str], Any]:
+    """Those of `TRUE` that are, and the node without them."""
+    found: set[str] = set()
+
+    def without(keywords: object) -> object:
+        if not isinstance(keywords, dict):
+            return keywords
+        for key in TRUE:
+            value = keywords.get(key)
+            if value is not None and not isinstance(value, bool):
+                raise _unread(where, f"the argument {shown(key)}", value)
+            found.update([key] if value else [])
+        return {key: value for key, value in keywords.items() if key not in TRUE}
+
+    if isinstance(node, dict):
+        rest: Any = {**node, "kwargs": without(node.get("kwargs"))}
+    elif isinstance(node, list) and node and isinstance(node[0], str):
+        rest = [*node[:3], *map(without, node[3:])]
+    elif isinstance(node, list):
+        rest = [
+            [*one[:3], *map(without, one[3:])] if isinstance(one, list) else one for one in node
+        ]
+    else:
+        rest = node
+    return frozenset(found), rest
+
+
+def _call_of_heads(node: object, where: str) -> Arguments:
+    """Query, value and key, which is the value where it is not given; then the attention_mask."""
+    keras_3 = isinstance(node, dict)
+    if isinstance(node, dict):
+        arguments, keywords = node.get("args"), node.get("kwargs")
+        if not isinstance(arguments, list) or len(arguments) > len(QUERY):
+            raise malformed(f"a call of {where}", node, "args and kwargs")
+    else:
+        entries = [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
+        if not isinstance(entries, list) or len(entries) != 1 or len(entries[0]) not in (3, 4):
+            raise malformed(f"a call of {where}", node, "[layer, call, output, {}]")
+        (entry,) = entries
+        arguments, keywords = [entry[:3]], entry[3] if len(entry) == 4 else {}
+    if not isinstance(keywords, dict):
+        raise malformed(f"a call of {where}", keywords, "an object of keywords")
+    given = {**dict(zip(QUERY, arguments, strict=False)), **keywords}
+    tensors = {key: value for key, value in given.items() if key in QUERY and value is not None}
+    _check_keywords({key: given[key] for key in given if key not in QUERY}, where)
+    found = {
+        key: next(_flat(value, where), None) if keras_3 else _reference(value, f"a call of {where}")
+        for key, value in tensors.items()
+    }
+    query, value = found.get("query"), found.get("value")
+    if query is None or value is None:
+        raise malformed(f"a call of {where}", sorted(found), "a query and a value")
+    inputs = [query, value, found.get("key") or value]
+    if allowed := found.get("attention_mask"):
+        inputs.append(allowed)
+    masks = tuple(found.get(f"{name}_mask") for name in ("query", "value", "key"))
+    return Arguments(tuple(inputs), None, keras_3, masks if any(masks) else ())
 
 
 def tensors(value: object, what: str) -> tuple[tuple[Reference, ...], tuple[str, ...] | None]:

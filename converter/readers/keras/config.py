@@ -57,14 +57,23 @@ class Config:
         name: Of the layer in the model: "outer/inner".
         file: The path of the file, for the errors.
         trainable: False where it, or a model that it is in, is frozen.
+        calls: How the layer is called: the arguments that are true or false, and "mask".
     """
 
     def __init__(
-        self, kind: str, name: str, values: object, file: str, *, trainable: bool = True
+        self,
+        kind: str,
+        name: str,
+        values: object,
+        file: str,
+        *,
+        trainable: bool = True,
+        calls: Collection[str] = (),
     ) -> None:
         self.kind = kind
         self.name = name
         self.file = file
+        self.calls = calls
         if not isinstance(values, dict):
             raise self.wrong("config", values, "an object")
         self._values: Mapping[str, Any] = values
@@ -87,6 +96,10 @@ class Config:
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
+
+    def called(self, argument: str) -> bool:
+        """Whether the layer is called with this argument, true."""
+        return argument in self.calls
 
     def value(self, *keys: str, default: object = REQUIRED) -> Any:
         """The value of the one of `keys` that is there: old and new names of one thing."""

@@ -10,6 +10,8 @@ from converter.description import (
     Dropout,
     Embedding,
     Layer,
+    Masked,
+    MaskedSoftmax,
     Masking,
     Noise,
     PReLU,
@@ -19,7 +21,9 @@ from converter.description import (
     Weight,
 )
 from converter.description.model import axis_of
+from converter.errors import UnsupportedError
 from converter.readers.keras.activation import LAYERS, read_activation
+from converter.readers.keras.attention import masked_by
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import build_one, known_size, reads
@@ -82,12 +86,24 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, writer: Wri
 
 
 @reads(*LAYERS)
-def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
     config.float32()
     activation = LAYERS[config.kind](config)
     axes = activation.axes
     if len({axis_of(axis, len(inputs[0])) for axis in axes}) < len(axes):
         raise ShapeMismatchError(f"axes {axes} of a tensor of rank {len(inputs[0])}: one twice")
+    if config.kind == "Softmax":
+        robust = config.boolean("robust_masking", default=False)
+        if config.called("mask"):
+            masked = masked_by(writer, robust=robust)
+            if masked is Masked.LOWERED and len(axes) > 1:
+                raise UnsupportedError(
+                    f"{config.where} is given a mask, over several axes",
+                    context=f"axes {axes}; what is masked whole sums to the number of its elements",
+                    hint="use a softmax over one axis",
+                    code="softmax-mask",
+                )
+            return MaskedSoftmax(**config.base(), softmax=activation, masked=masked)
     return Activate(**config.base(), activation=activation)
 
 

@@ -17,6 +17,7 @@ from converter.description import (
     AnyOf,
     Concatenate,
     ConvLSTM,
+    Dropout,
     Embedding,
     Era,
     EveryStep,
@@ -33,7 +34,8 @@ from converter.description import (
     Value,
 )
 from converter.errors import UnsupportedError
-from converter.readers.keras.calls import Reference
+from converter.readers.keras.attended import attended, forgets, unread
+from converter.readers.keras.calls import ATTENTION, HEADS, Reference
 from converter.readers.keras.era import Writer
 from converter.readers.keras.origins import (
     MaskOperation,
@@ -113,6 +115,7 @@ class Masks:
         values: Every tensor by its name, as far as masks are made of it.
         carried: By the tensor's name.
         made: The masks that are values already, by how they are made.
+        same: Tensors that are one object in Keras 3, which has one mask: the first one's name.
     """
 
     writer: Writer
@@ -120,6 +123,7 @@ class Masks:
     values: dict[str, Value] = field(default_factory=dict)
     carried: dict[str, Carried] = field(default_factory=dict)
     made: dict[Origin, Value] = field(default_factory=dict)
+    same: dict[str, str] = field(default_factory=dict)
 
     @property
     def _keras_3(self) -> bool:
@@ -174,6 +178,8 @@ class Masks:
             found = [self._of(value) if len(value.shape) == rank else None for value in inputs]
             masks = tuple(self._value(one, where, layer) for one in found)
             return masks if any(masks) else ()
+        if kind in ATTENTION:
+            return self._attended(kind, where, layer, inputs, stated)
         if not _uses(kind, layer):
             if stated and kind not in INDIFFERENT:
                 raise _refusal(where, f"{kind} with a mask")
@@ -189,10 +195,22 @@ class Masks:
         self._check(kind, where, layer, inputs[0], mask)
         return (mask, *(None for _ in inputs[1:]))
 
+    def _attended(
+        self, kind: str, where: str, layer: Layer, inputs: Sequence[Value], stated: Stated
+    ) -> tuple[Value | None, ...]:
+        carried = [self._of(value) for value in inputs]
+        found: Sequence[Carried | None] = attended(kind, self.writer, carried, stated)
+        masks = tuple(self._value(one, where, layer) for one in found)
+        if reason := unread(layer, self.writer, inputs, masks):
+            raise _refusal(where, reason)
+        return (*masks, *(None for _ in inputs[len(masks) :])) if any(masks) else ()
+
     def _check(self, kind: str, where: str, layer: Layer, x: Value, mask: Value) -> None:
         """Refuse a mask that is not read with this layer."""
         if kind == "Softmax":
-            raise _refusal(where, f"{kind} with the mask of '{x.name}'")
+            if len(mask.shape) != len(x.shape):
+                raise _refusal(where, f"{kind} of {x.shape} with a mask of {mask.shape}")
+            return
         if self.writer.era is Era.KERAS_1:
             raise _refusal(where, "a mask of Keras 1")
         steps = 0
@@ -220,7 +238,12 @@ class Masks:
             masks[: len(stated)] = list(stated)
         result: Carried | None = None
         count = 1
-        if kind in SEQUENCES:
+        if kind in HEADS:
+            result = self._of(inputs[0])
+        elif kind in ATTENTION:
+            in_lists = not self._keras_3 or self.writer.number >= (3, 4)
+            result = masks[0] if in_lists else None
+        elif kind in SEQUENCES:
             count = 2 if getattr(layer, "merge", None) is Merge.SEPARATE else 1
             inner = layer
             while isinstance(inner, TimeDistributed):
@@ -234,9 +257,23 @@ class Masks:
                 result = self._of_each_step(layer, result)
         elif kind in ELEMENTWISE or kind == "Concatenate":
             result = self._joined(layer, inputs, masks)
+        if forgets(kind, self.writer):
+            self._forget(inputs)
+        if isinstance(layer, Dropout):  # it gives the tensor that it is given
+            self.same[outputs[0].name] = self._first(inputs[0])
         if result is not None:
             for value in outputs[:count]:
                 self.carried[value.name] = result
+
+    def _first(self, value: Value) -> str:
+        return self.same.get(value.name, value.name)
+
+    def _forget(self, values: Sequence[Value]) -> None:
+        """Take their masks from these tensors, by whatever name they are known."""
+        objects = {self._first(value) for value in values}
+        for name in list(self.carried):
+            if self.same.get(name, name) in objects:
+                del self.carried[name]
 
     @property
     def _states_what_is_passed(self) -> bool:

@@ -29,6 +29,7 @@ OPERATIONS = frozenset(
         "Any",
         "BroadcastTo",
         "Concatenate",
+        "ConvertToTensor",
         "ExpandDims",
         "LogicalAnd",
         "LogicalOr",
@@ -137,6 +138,8 @@ def _combined(operation: MaskOperation, inner: list[Origin]) -> Origin | None:
     """What an operation makes of masks, or of masks with an axis behind them ("wide", MASK)."""
     first = inner[0]
     match operation.kind:
+        case "ConvertToTensor":
+            return first
         case "ExpandDims" if operation.axis == -1:
             return "wide", first
         case "BroadcastTo" if first[0] == "wide":

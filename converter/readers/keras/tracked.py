@@ -220,8 +220,8 @@ def _walked(
     for k, part in enumerate(expected.inside):
         name = cells.get((expected.owner, expected.inside[: k + 1]), part)
         children = objects.nodes[at].children
-        if name in children:
-            at = children[name]
+        if name in children or f"_{name}" in children:
+            at = children.get(name, children.get(f"_{name}", at))
         elif part != "cell":  # CuDNN's layers have their weights themselves
             return None
     return objects.nodes[at].children.get(expected.name)

@@ -228,6 +228,8 @@ class Source:
         held = replace(like, text=text, compound=False)
         held = replace(held, **{"modules": text.count("self."), **changes})  # type: ignore[arg-type]
         self.held[value.name] = held
+        if text.isidentifier():  # it is a variable already
+            return
         long = len(text) > COLUMNS - 40
         if self.uses[value.name] > 1 or held.modules > DEEPEST or long:
             self.assign(value, held)

@@ -11,6 +11,7 @@ from converter import __version__
 from converter.activations import Activation
 from converter.description import Model, Value
 from converter.targets.torch import (  # noqa: F401  each family registers its handlers
+    attention,
     conv_recurrent,
     convolution,
     core,
@@ -198,7 +199,7 @@ def _definitions() -> dict[str, str]:
     Read as text, so that writing a file needs no torch.
     """
     found: dict[str, str] = {}
-    for name in ("modules.py", "conv_modules.py"):
+    for name in ("modules.py", "conv_modules.py", "attention_modules.py"):
         text = Path(__file__).with_name(name).read_text(encoding="utf-8")
         lines = text.splitlines()
         found |= {
