@@ -160,11 +160,13 @@ class Form:
         how: In words, for the ledger: "gates zrh to rzh".
         read: From the stored arrays to the description's one.
         write: From the description's array to the stored ones. `read` of it gives the same bits.
+        lossy: Why the stored arrays cannot be made again, in words; "" where `write` makes them.
     """
 
     how: str
     read: Callable[[Sequence[Array]], Array]
     write: Callable[[Array], tuple[Array, ...]]
+    lossy: str = ""
 
 
 AS_IS = Form("as it is", lambda arrays: arrays[0], lambda array: (array,))

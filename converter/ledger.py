@@ -39,8 +39,8 @@ def entries(placements: Sequence[Placement]) -> Iterator[Entry]:
         if placement.added:
             continue
         how = f"{placement.weight.form.how} -> {placement.form.how}"
-        if placement.lossy:
-            how += f" ({placement.lossy})"
+        if lossy := placement.lossy or placement.weight.form.lossy:
+            how += f" ({lossy})"
         for stored in placement.weight.stored:
             yield Entry(stored, sha256(stored.read()), placement.names, how)
 
@@ -55,7 +55,7 @@ def wrong_arrays(placements: Sequence[Placement], tensors: Mapping[str, Array]) 
     for placement in placements:
         if placement.added:
             continue
-        if placement.lossy:  # what was written is there, and cannot be undone
+        if placement.lossy or placement.weight.form.lossy:  # what was written cannot be undone
             if not _as_written(placement, tensors):
                 yield from (stored.name for stored in placement.weight.stored)
             continue

@@ -9,6 +9,7 @@ Keras = Any
 Model = Any
 
 Build = Callable[[Keras], Model]
+Finish = Callable[[Keras, Model], None]
 
 KERAS3 = ("keras3",)
 KERAS3_AND_215 = ("keras3", "keras215")
@@ -38,6 +39,7 @@ class Architecture:
         vocabulary: Integer inputs are below it.
         exact: Whether Keras in float64 is exact to 1e-12, so that its answers are recorded.
             TensorFlow has the slope of leaky_relu and the root in gelu in float32.
+        finish: What is done with the model when it has its weights; None for nothing.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Architecture:
     lengths: tuple[int, int, int]
     vocabulary: int
     exact: bool
+    finish: Finish | None = None
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -63,6 +66,7 @@ def add(
     lengths: tuple[int, int, int] = (1, 2, 7),
     vocabulary: int = 11,
     exact: bool = True,
+    finish: Finish | None = None,
 ) -> None:
     """Enters one architecture; a name is entered once."""
     if name in ARCHITECTURES:
@@ -76,6 +80,7 @@ def add(
         lengths=lengths,
         vocabulary=vocabulary,
         exact=exact,
+        finish=finish,
     )
 
 
@@ -86,6 +91,7 @@ def architecture(
     lengths: tuple[int, int, int] = (1, 2, 7),
     vocabulary: int = 11,
     exact: bool = True,
+    finish: Finish | None = None,
 ) -> Callable[[Build], Build]:
     """Enters the decorated function under its own name, its docstring as `about`."""
 
@@ -99,6 +105,7 @@ def architecture(
             lengths=lengths,
             vocabulary=vocabulary,
             exact=exact,
+            finish=finish,
         )
         return build
 

@@ -75,6 +75,8 @@ def write(
     keras.backend.clear_session()
     model = architecture.build(keras)
     draw(model, architecture.name)
+    if architecture.finish is not None:
+        architecture.finish(keras, model)
     saved: list[Path] = []
     for suffix in formats:
         path = folder / f"{architecture.name}.{suffix}"

@@ -219,11 +219,3 @@ def test_a_shape_is_a_list_of_sizes(shape: object, file: Path, error_of: Error) 
     x["config"]["batch_shape"] = shape
     text = error_of(lambda: read(archive(file, sequential(x), {})))
     assert text.startswith("error[config]: batch_shape of layer 'x' of model is not as Keras")
-
-
-def test_weights_of_an_adapter_are_refused(one: One, error_of: Error) -> None:
-    assert error_of(lambda: one("Dense", units=2, lora_rank=4)) == (
-        "error[stored-weights]: lora_rank of layer 'it' of model is not read yet\n"
-        "  found: lora_rank=4\n  help:  save the model with plain float32 weights"
-    )
-    assert one("Dense", counted(3, 2), counted(2), units=2, quantization_config=None)

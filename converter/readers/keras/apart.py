@@ -88,7 +88,7 @@ def _in_hdf5(file: File, blueprint: Blueprint, model: ModelPart, era: Era | None
         with Hdf5.opened(content, file.path) as weights:
             return legacy.search_groups(weights, wanted, model, writer, file.path, homes[0])
 
-    return assembled(model, writer, search, file, f"{FORM} (.h5)")
+    return assembled(model, writer, search, file, f"{FORM} (.h5)", by_name=True)
 
 
 def _in_vars(content: Content, file: File, model: ModelPart, writer: Writer) -> Model:

@@ -32,6 +32,8 @@ def assembled(
     search: Callable[[list[Expected]], Found],
     file: File,
     form: str,
+    *,
+    by_name: bool = False,
 ) -> Model:
     """The model with its weights.
 
@@ -41,11 +43,12 @@ def assembled(
         search: Finds exactly the weights that are wanted, or raises.
         file: Where it is.
         form: Of the file, in words.
+        by_name: Names tell the weights of a layer apart, and not their numbers.
     """
     wanted = Wanted()
     wire(model, writer, wanted)
-    found = search(wanted.weights)
+    found = search([one for one in wanted.weights if by_name or not one.by_name])
     source = Source(
         path=file.path, form=form, sha256=file.sha256, version=writer.version, era=writer.era
     )
-    return replace(wire(model, writer, lambda expected: found[expected.key]), source=source)
+    return replace(wire(model, writer, lambda expected: found.get(expected.key)), source=source)

@@ -115,6 +115,10 @@ class Config:
             raise self.missing(keys[0])
         return default
 
+    def instead(self, key: str, value: object) -> None:
+        """Take a key to have another value: what is left of it when the rest has been read."""
+        self._values = {**self._values, key: value}
+
     def boolean(self, *keys: str, default: bool | _Required = REQUIRED) -> bool:
         """True or false."""
         value = self.value(*keys, default=default)

@@ -27,39 +27,40 @@ from converter.readers.keras.attention import masked_by
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import build_one, known_size, reads
+from converter.readers.keras.quantized import Matrix
 from converter.readers.keras.refused import refuse
 from converter.readers.keras.weights import Weights
-
-_PLAIN = "save the model with plain float32 weights"
 
 
 @reads("Dense", "TimeDistributedDense")
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
+    shape = (
+        known_size(config, inputs[0], -1),
+        config.integer("units", "output_dim", most=MAX_UNITS),
+    )
+    kernel = Matrix(config, writer, weights, "kernel", shape, scaled=1)
+    kernel.check_inputs(config)
     config.float32()
-    _check_plain(config)
-    features = known_size(config, inputs[0], -1)
-    units = config.integer("units", "output_dim", most=MAX_UNITS)
-    kernel = weights.take("kernel", (features, units))
     bias = None
     if config.boolean("use_bias", "bias", default=True):
-        bias = Weight((units,), (weights.take("bias", (units,)),))
+        bias = Weight(shape[1:], (weights.take("bias", shape[1:]),))
     return Dense(
         **config.base(),
-        kernel=Weight(kernel.shape, (kernel,)),
+        kernel=kernel.weight(),
         bias=bias,
         activation=read_activation(config, "activation", writer, default="linear"),
     )
 
 
 @reads("Embedding")
-def _(config: Config, _inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
-    config.float32("int32", "int64")  # old files mean the dtype of the indices
-    _check_plain(config)
+def _(config: Config, _inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     config.number("dropout", least=0, most=1, default=0.0)  # of Keras 1, in training
     shape = (config.integer("input_dim"), config.integer("output_dim", most=MAX_UNITS))
+    embeddings = Matrix(config, writer, weights, "embeddings", shape, scaled=0)
+    config.float32("int32", "int64")  # old files mean the dtype of the indices
     return Embedding(
         **config.base(),
-        embeddings=Weight(shape, (weights.take("embeddings", shape),)),
+        embeddings=embeddings.weight(),
         mask_zero=config.boolean("mask_zero", default=False),
     )
 
@@ -70,12 +71,6 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
     value = config.number("mask_value", default=0.0)
     # Keras compares in float32, where 0.1 is another number.
     return Masking(**config.base(), mask_value=float(np.float32(value)))
-
-
-def _check_plain(config: Config) -> None:
-    """Refuse weights that are not stored as they are used."""
-    for key in ("lora_rank", "lora_alpha", "quantization_config", "quantization_mode"):
-        config.must_be(key, None, code="stored-weights", hint=_PLAIN)
 
 
 @reads("Activation")

@@ -7,7 +7,7 @@ the model.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import NoReturn
@@ -22,7 +22,6 @@ from converter.description import (
     Shape,
     ShapeMismatchError,
     Source,
-    Stored,
     TimeDistributed,
     Value,
 )
@@ -37,7 +36,7 @@ from converter.readers.keras.masks import Masks, Stated, check_unrolled, makes_m
 from converter.readers.keras.numbering import INPUT, first_calls
 from converter.readers.keras.origins import leaves
 from converter.readers.keras.refused import OPERATION, error
-from converter.readers.keras.weights import Expected, Weights
+from converter.readers.keras.weights import Give, Weights
 from converter.readers.strict import named
 
 MAX_CALLS = 100_000
@@ -47,7 +46,7 @@ Node = tuple[str, int]
 """A layer of one model by its name, and which of its calls."""
 
 
-def wire(model: ModelPart, writer: Writer, give: Callable[[Expected], Stored]) -> Model:
+def wire(model: ModelPart, writer: Writer, give: Give) -> Model:
     """The model, its weights as `give` gives them.
 
     Raises:
@@ -68,7 +67,7 @@ def wire(model: ModelPart, writer: Writer, give: Callable[[Expected], Stored]) -
 
 
 class _Graph:
-    def __init__(self, writer: Writer, give: Callable[[Expected], Stored]) -> None:
+    def __init__(self, writer: Writer, give: Give) -> None:
         self.calls: list[Call] = []
         self._writer = writer
         self._give = give

@@ -89,7 +89,7 @@ def read(file: File, era: Era | None) -> Model:
         with Hdf5.opened(content, file.path) as weights:
             return search_groups(weights, wanted, model, writer, file.path)
 
-    return assembled(model, writer, search, file, FORM)
+    return assembled(model, writer, search, file, FORM, by_name=True)
 
 
 def config_of(file: File) -> tuple[object, str, str]:
@@ -225,10 +225,13 @@ def matched(
     names = {expected.name for expected in wanted}
     entries = [entry.seen_as(names) for entry in entries]
     index = _Index(entries)
-    candidates = [index.candidates(expected) for expected in wanted]
-    for expected, found in zip(wanted, candidates, strict=True):
-        if not found:
+    candidates = []
+    for expected in wanted:
+        if found := index.candidates(expected):
+            candidates.append(found)
+        elif not expected.by_name:
             raise missing(expected, [entry.path for entry in entries])
+    wanted = [one for one in wanted if not one.by_name or index.candidates(one)]
     used = {found[0].path for found in candidates}
     if all(len(found) == 1 for found in candidates) and len(used) == len(wanted):
         if left := [entry.path for entry in entries if entry.path not in used]:

@@ -35,6 +35,8 @@ class Expected:
         name: "kernel".
         shapes: That it may have: one, but for old GRUs.
         number: Counted in the layer and the part of it.
+        whole: It is of int8, and not of floating point numbers.
+        by_name: It may be there only where names tell the weights apart, and not even there.
     """
 
     owner: LayerPart
@@ -43,6 +45,8 @@ class Expected:
     name: str
     shapes: tuple[Sizes, ...]
     number: int
+    whole: bool = False
+    by_name: bool = False
 
     @property
     def key(self) -> Key:
@@ -52,13 +56,16 @@ class Expected:
 
 Found = Mapping[Key, Stored]
 
+Give = Callable[[Expected], Stored | None]
+"""From what must be there to the array; None for one that need not be there, and is not."""
+
 
 class Weights:
     """The weights of one layer, or of a part of it, as its builder asks for them."""
 
     def __init__(
         self,
-        give: Callable[[Expected], Stored],
+        give: Give,
         owner: LayerPart,
     ) -> None:
         self._give = give
@@ -79,23 +86,51 @@ class Weights:
         inner._hints = (*self._hints, hints)
         return inner
 
-    def take(self, name: str, *shapes: Sizes) -> Stored:
+    def take(self, name: str, *shapes: Sizes, whole: bool = False) -> Stored:
         """The next weight, in the order in which Keras makes them.
 
         Args:
             name: As Keras names it: "kernel".
             shapes: The one that it must have; several where the file decides.
+            whole: It is of int8.
         """
-        expected = Expected(
+        expected = self._expected(name, shapes, whole=whole)
+        self._count += 1
+        stored = self._give(expected)
+        if stored is None:
+            raise missing(expected, [])
+        return stored
+
+    def take_named(self, *wanted: tuple[str, Sizes]) -> tuple[Stored, ...]:
+        """Weights that only a file that tells them apart by names may hold; () if it does not.
+
+        Args:
+            wanted: Their names and shapes.
+
+        Raises:
+            WeightError: It holds some of them and not the others.
+        """
+        expected = [self._expected(name, (shape,), by_name=True) for name, shape in wanted]
+        found = [self._give(one) for one in expected]
+        there = tuple(one for one in found if one is not None)
+        for one, stored in zip(expected, found, strict=True):
+            if there and stored is None:
+                raise missing(one, [other.name for other in there])
+        return there
+
+    def _expected(
+        self, name: str, shapes: tuple[Sizes, ...], *, whole: bool = False, by_name: bool = False
+    ) -> Expected:
+        return Expected(
             self._owner,
             self._inside,
             self._hints,
             name,
             shapes,
             self._count,
+            whole,
+            by_name,
         )
-        self._count += 1
-        return self._give(expected)
 
 
 class Wanted:
@@ -118,7 +153,7 @@ def checked(expected: Expected, dataset: Dataset) -> Dataset:
     """The array, if it is what the config promises.
 
     Raises:
-        WeightError: It has another shape, or holds no floating point numbers.
+        WeightError: It has another shape, or holds no floating point numbers, or not whole ones.
     """
     if dataset.shape not in expected.shapes:
         turned = dataset.shape[::-1] in expected.shapes
@@ -131,7 +166,14 @@ def checked(expected: Expected, dataset: Dataset) -> Dataset:
             else "the file may be cut off or its weights may belong to another model",
             code="shape",
         )
-    if dataset.dtype.kind != "f":
+    if expected.whole and dataset.dtype != np.int8:
+        raise WeightError(
+            f"{expected.name} of {expected.owner.where} does not hold whole numbers of 8 bits",
+            context=f"dtype {dataset.dtype}; its layer is quantised",
+            hint="save the model again with model.save",
+            code="dtype",
+        )
+    if not expected.whole and dataset.dtype.kind != "f":
         raise WeightError(
             f"{expected.name} of {expected.owner.where} does not hold floating point numbers",
             context=f"dtype {dataset.dtype}",
