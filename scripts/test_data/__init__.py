@@ -7,6 +7,7 @@ level: each architecture is handed the Keras that shall build it.
 
 from scripts.test_data import (
     activations,
+    attention,
     bidirectional,
     cells,
     conv_recurrent,
@@ -34,6 +35,7 @@ __all__ = [
     "ARCHITECTURES",
     "Architecture",
     "activations",
+    "attention",
     "bidirectional",
     "cells",
     "conv_recurrent",

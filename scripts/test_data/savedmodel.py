@@ -123,6 +123,14 @@ def layers(keras: Keras) -> Model:
     return keras.Model(x, [of.Dense(1, name="head")(y), y], name="layers")
 
 
+def attention(keras: Keras) -> Model:
+    """Heads, and attention with a weight of no axes."""
+    of = keras.layers
+    x = keras.Input((4, 3), name="x")
+    y = of.MultiHeadAttention(2, 3, name="heads")(x, x)
+    return keras.Model(x, of.Attention(use_scale=True, name="scaled")([x, y]), name="attention")
+
+
 def batch(keras: Keras) -> Any:
     """A layer that has weights which are not trained."""
     return keras.layers.BatchNormalization(name="batch")
@@ -283,6 +291,8 @@ TREES += [
          layers, as_folder),
     Tree(SAVED, "savedmodel/trained", "the same of a Sequential, with the state of an optimizer",
          sequential, trained),
+    Tree(SAVED, "savedmodel/attention", "heads, whose parts are attributes with an underscore",
+         attention, as_folder),
     Tree(SAVED, "savedmodel/traced", "the same with the functions that TensorFlow would execute",
          unrolled, traced),
     Tree(SAVED, "savedmodel/own_class", "a class of its own: its config is empty",

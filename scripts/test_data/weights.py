@@ -36,7 +36,7 @@ def drawn(random: np.random.Generator, kind: str, shape: tuple[int, ...]) -> NDA
         case "bias" | "beta" | "moving_mean" | "mean":
             values = random.normal(0.0, 0.5, shape)
             values += np.copysign(0.05, values)
-        case "gamma" | "scale":
+        case "gamma" | "scale" | "concat_score_weight":
             values = 1 + random.normal(0.0, 0.3, shape)
         case "moving_variance" | "variance":
             values = random.uniform(0.3, 2.5, shape)

@@ -189,6 +189,8 @@ class Masks:
             found_one = stated[0]
         elif self._keras_3 and len(inputs) > 1:
             found_one = None  # layer.py passes a mask on only where one argument is a tensor
+        if kind == "Softmax" and isinstance(found_one, tuple) and found_one[0] != "value":
+            raise _refusal(where, f"{kind} with a mask of numbers")  # it compares them to a half
         mask = self._value(found_one, where, layer)
         if mask is None:
             return ()

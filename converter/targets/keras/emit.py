@@ -50,6 +50,7 @@ class Part:
         kind: Its class.
         config: Without name, trainable and dtype.
         variables: Its own.
+        call: The arguments that are true when it is called: "use_causal_mask".
         operation: It is one of keras.ops, and no layer.
         parts: What holds more of them, by the attribute's name: "cell", "forward_layer", "layer".
     """
@@ -58,6 +59,7 @@ class Part:
     config: dict[str, Any] = field(default_factory=dict)
     variables: tuple[Variable, ...] = ()
     parts: tuple[tuple[str, Part], ...] = ()
+    call: tuple[str, ...] = ()
     operation: bool = False
 
     def placed(self) -> Iterator[tuple[tuple[str, ...], int, Variable]]:

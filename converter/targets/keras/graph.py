@@ -14,9 +14,23 @@ from converter.targets.keras.masks import Mask, mask_refusal, masks_of
 from converter.targets.keras.order import Node, layer_order
 
 LISTS = frozenset(
-    {"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}
+    {
+        "Add",
+        "AdditiveAttention",
+        "Attention",
+        "Average",
+        "Concatenate",
+        "Dot",
+        "Maximum",
+        "Minimum",
+        "Multiply",
+        "Subtract",
+    }
 )
 """Layers that Keras calls with a list of tensors."""
+
+HEADS = frozenset({"MultiHeadAttention", "GroupQueryAttention"})
+"""Layers that Keras calls with several tensors."""
 
 
 OPERATIONS = frozenset(
@@ -45,18 +59,21 @@ class Use:
 
     Attributes:
         constants: Of an operation, behind its tensors.
+        given: To attention beside its tensors, by the argument: "value_mask"; several are a list.
     """
 
     tensors: tuple[Result, ...]
     constants: tuple[float, ...] = ()
     states: tuple[Result, ...] = ()
     mask: Result | None = None
+    given: tuple[tuple[str, tuple[Result | None, ...]], ...] = ()
 
     @property
     def parents(self) -> list[Node]:
         """The calls whose results it takes, in the order in which Keras finds them."""
         masks = () if self.mask is None else (self.mask,)
-        return [one.node for one in (*self.tensors, *self.states, *masks)]
+        given = (one for _, several in self.given for one in several if one is not None)
+        return [one.node for one in (*self.tensors, *self.states, *masks, *given)]
 
 
 @dataclass(slots=True)
@@ -119,6 +136,9 @@ class Graph:
             item = self.items[layer.name] = Item(part, layer)
         given = tuple(self._result(value, layer) for value in call.inputs)
         several = item.part.kind in LISTS
+        if item.part.kind in HEADS:
+            self._attend(item, call, given)
+            return
         mask = None
         stated = self._masks.stated.get(call.outputs[0].name)
         if stated is not None and self.dialect is Dialect.KERAS_3:
@@ -127,14 +147,36 @@ class Graph:
             tensors=given if several else given[:1],
             states=() if several else given[1:],
             mask=mask,
+            given=self._given(call),
         )
         if self.dialect is Dialect.LEGACY:
             self._check_legacy(call, bool(use.states))
-        node = layer.name, len(item.uses)
+        self._used(item, use, call)
+
+    def _used(self, item: Item, use: Use, call: Call) -> None:
+        """Add a call, whose results others may take."""
+        node = call.layer.name, len(item.uses)
         item.uses.append(use)
         for k, value in enumerate(call.outputs):
             if value.name not in self._masks.made:
                 self._where[value.name] = Result(node, k, value)
+
+    def _attend(self, item: Item, call: Call, given: tuple[Result, ...]) -> None:
+        """A call with query, value, key if it is not the value, and an attention_mask."""
+        query, value, key, *allowed = given
+        tensors = (query, value) if key == value else (query, value, key)
+        more = (("attention_mask", tuple(allowed)),) if allowed else ()
+        self._used(item, Use(tensors=tensors, given=(*more, *self._given(call))), call)
+
+    def _given(self, call: Call) -> tuple[tuple[str, tuple[Result | None, ...]], ...]:
+        """The masks that attention or a softmax is given."""
+        return tuple(
+            (
+                argument,
+                tuple(None if one is None else self._tensor_of(one, call.layer) for one in masks),
+            )
+            for argument, masks in self._masks.given.get(call.outputs[0].name, {}).items()
+        )
 
     def _check_legacy(self, call: Call, given_states: bool) -> None:
         """Refuse what Keras 3 does not read from a legacy `.h5`, or tf_keras does otherwise."""
@@ -143,7 +185,11 @@ class Graph:
         found = ""
         if given_states or output in self._masks.needed:
             found = "Keras 3 does not read initial_state and mask from a legacy .h5"
-        elif any(call.masks) and (stated is None or stated[0] not in ("any", "unequal")):
+        elif (
+            any(call.masks)
+            and output not in self._masks.alike
+            and (stated is None or stated[0] not in ("any", "unequal"))
+        ):
             found = "the mask of several tensors, which tf_keras and Keras 3 join otherwise"
         if found:
             raise UnsupportedError(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from converter.description import (
     Activate,
     AnyOf,
+    Attention,
     BatchNormalization,
     Call,
     Combination,
@@ -28,9 +29,11 @@ from converter.description import (
     JoinMasks,
     Layer,
     LayerNormalization,
+    MaskedSoftmax,
     Masking,
     Merge,
     Model,
+    MultiHeadAttention,
     Pool,
     PReLU,
     Recurrent,
@@ -38,6 +41,7 @@ from converter.description import (
     Unequal,
 )
 from converter.errors import UnsupportedError
+from converter.targets.keras.attended import stated_to_attention
 
 HELPERS = (AnyOf, EveryStep, JoinMasks, Unequal)
 """What makes masks of masks: Keras does it without layers."""
@@ -69,6 +73,9 @@ class Masks:
         carried: What Keras passes on with each tensor, by its name.
         stated: The masks that the file can state, by the first output of the call that uses them.
         needed: Those of them without which Keras would use another.
+        given: The masks that the file states to attention and a softmax, likewise, by the argument.
+        alike: The calls of attention, by the first output, to which Keras 2 passes the same masks.
+        same: Tensors that are one object in Keras, by name: the first one's name.
         implied: Kinds of masks that Keras makes by itself, with operations that it names itself.
     """
 
@@ -76,6 +83,9 @@ class Masks:
     carried: dict[str, Mask] = field(default_factory=dict)
     stated: dict[str, Mask] = field(default_factory=dict)
     needed: set[str] = field(default_factory=set)
+    given: dict[str, dict[str, tuple[Mask, ...]]] = field(default_factory=dict)
+    alike: set[str] = field(default_factory=set)
+    same: dict[str, str] = field(default_factory=dict)
     implied: set[object] = field(default_factory=set)
 
     def makes_mask(self, call: Call) -> bool:
@@ -106,6 +116,17 @@ class Masks:
         count = 2 if getattr(layer, "merge", None) is Merge.SEPARATE else 1
         for value in call.outputs[:count]:
             self.carried[value.name] = mask
+        if isinstance(layer, Dropout):  # it gives the tensor that it is given
+            self.same[call.outputs[0].name] = self.same.get(x, x)
+        if isinstance(layer, MultiHeadAttention) and layer.key_heads == layer.heads:
+            self._forget(call)
+
+    def _forget(self, call: Call) -> None:
+        """MultiHeadAttention takes the masks from its inputs."""
+        taken = {self.same.get(value.name, value.name) for value in call.inputs[:3]}
+        for name in self.carried:
+            if self.same.get(name, name) in taken:
+                self.carried[name] = None
 
     def _joined(self, call: Call) -> Mask:
         layer, first = call.layer, call.inputs[0].name
@@ -142,6 +163,16 @@ class Masks:
             keras[0] = given[0]
         means, keras = ([_plain(mask) for mask in masks] for masks in (means, keras))
         output = call.outputs[0].name
+        if isinstance(layer, Attention | MaskedSoftmax | MultiHeadAttention):
+            carried = [_plain(mask) for mask in given]
+            self.given[output] = stated_to_attention(call, means, carried, can_state)
+            if not self.given[output]:
+                self.implied.update(mask[0] for mask in means if mask is not None)
+                if all(mask is None or mask[0] in ("any", "unequal") for mask in means):
+                    self.alike.add(output)
+            elif any(self.given[output].values()):
+                self.needed.add(output)
+            return
         if isinstance(layer, ConvLSTM | Recurrent) and means[0] is not None and can_state(means[0]):
             self.stated[output] = means[0]
             if means != keras:
@@ -216,6 +247,8 @@ def _passed(call: Call, given: Sequence[Mask]) -> Mask:
     layer = call.layer
     known = [mask for mask in given if mask is not None]
     match layer:
+        case Attention() | MultiHeadAttention():
+            return given[0]
         case Recurrent() | ConvLSTM():
             return given[0] if layer.return_sequences else None
         case Combine() if known:

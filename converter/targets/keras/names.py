@@ -47,6 +47,10 @@ def keras_names(
     return renamed
 
 
+CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that are called otherwise in a config."""
+
+
 def snake_case(kind: str) -> str:
     """`GlobalMaxPooling1D` as `global_max_pooling1d`: keras/src/utils/naming.py."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))

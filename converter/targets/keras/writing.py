@@ -9,6 +9,7 @@ from typing import Any
 
 from converter.description import Model, Value
 from converter.targets.keras import (  # noqa: F401  each family registers its handlers
+    attention,
     conv_recurrent,
     convolution,
     core,
@@ -23,7 +24,7 @@ from converter.targets.keras import (  # noqa: F401  each family registers its h
 from converter.targets.keras.emit import Dialect, Part, Variable, serialized
 from converter.targets.keras.graph import LISTS, Graph, Item, Result, Use
 from converter.targets.keras.lowering import lowered
-from converter.targets.keras.names import keras_names, snake_case
+from converter.targets.keras.names import CLASSES, keras_names, snake_case
 from converter.targets.placement import Placement
 
 
@@ -152,13 +153,16 @@ class _Writing:
     def _node(self, part: Part, use: Use) -> Any:
         """One call of a layer."""
         if self.legacy:
-            return [[*self._history(one), {}] for one in use.tensors]
+            return [[*self._history(one), dict.fromkeys(part.call, True)] for one in use.tensors]
         tensors = [self._tensor(one) for one in use.tensors]
-        arguments: dict[str, Any] = {}
+        arguments: dict[str, Any] = dict.fromkeys(part.call, True)
         if use.states:
             arguments["initial_state"] = [self._tensor(one) for one in use.states]
         if use.mask is not None:
             arguments["mask"] = self._tensor(use.mask)
+        for name, several in use.given:
+            masks = [None if one is None else self._tensor(one) for one in several]
+            arguments[name] = masks if part.kind in LISTS else masks[0]
         given: list[Any] = [tensors] if part.kind in LISTS else tensors
         return {"args": [*given, *use.constants], "kwargs": arguments}
 
@@ -189,7 +193,7 @@ class _Writing:
                 groups.append(Group(self.names[name], tuple(path for path, _ in found)))
                 paths = [(f"{self.names[name]}/{path}", variable) for path, variable in found]
             else:
-                folder = snake_case(part.kind)
+                folder = snake_case(CLASSES.get(part.kind, part.kind))
                 count, counts[folder] = counts[folder], counts[folder] + 1
                 place = f"layers/{folder}" + (f"_{count}" if count else "")
                 paths = [

@@ -11,6 +11,9 @@ from tests.targets.keras.keras_files import FLOAT32, Asked, source
 ARCHIVES = (
     "examples/bidirectional.keras",
     "examples/forecaster.h5",
+    "keras215/attention_heads.h5",
+    "keras215/attention_masked.h5",
+    "keras215/attention_scored.keras",
     "keras215/batch_normalization.h5",
     "keras215/bidirectional_explicit.h5",
     "keras215/conv_lstm_bidirectional.h5",
@@ -21,6 +24,8 @@ ARCHIVES = (
     "keras215/nested_shared.h5",
     "keras215/time_major.h5",
     "keras3/activations_of_keras3.keras",
+    "keras3/attention_heads_masked.keras",
+    "keras3/attention_parts.keras",
     "keras3/bidirectional_backwards.keras",
     "keras3/bidirectional_states.keras",
     "keras3/conv2d_by_channel.keras",
@@ -50,6 +55,7 @@ ARCHIVES = (
 
 LEGACY = (
     "keras3/lstm_states.keras",
+    "keras3/attention_scored.keras",
     "keras3/bidirectional_gru_before_merges.keras",
     "keras3/conv1d_transpose.keras",
     "keras3/conv_by_channel.keras",
