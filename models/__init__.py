@@ -12,5 +12,6 @@ TWINS = (
     "cnn_lstm",
     "tagger",
     "translator",
+    "interpreter",
     "stream",
 )

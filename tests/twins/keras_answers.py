@@ -21,6 +21,9 @@ SHORTEST = {"cnn_lstm": 6}
 CASES = ((1, 0), (3, 1), (8, 6), (2, 15))
 """Rows, and steps beyond the shortest where time is free."""
 
+NO_MODULES = ("InputLayer", "Attention", "Concatenate")
+"""What PyTorch has as an argument or as a function of several tensors."""
+
 
 def redraw(model: Any, rng: np.random.Generator) -> None:
     """Give every weight size 1, so that a wrong place shows.
@@ -68,7 +71,7 @@ def answers(name: str, model: Any, rng: np.random.Generator) -> dict[str, Any]:
         found |= {f"inputs/{case}/{k}": array for k, array in enumerate(given)}
         answer = model(given if len(given) > 1 else given[0], training=False)
         found[f"answers/{case}"] = np.asarray(answer)
-    own = [layer for layer in model.layers if type(layer).__name__ != "InputLayer"]
+    own = [layer for layer in model.layers if type(layer).__name__ not in NO_MODULES]
     found["layers"] = [layer.name for layer in own]
     found["parameters"] = model.count_params()
     found["trained"] = sum(prod(weight.shape) for weight in model.trainable_weights)

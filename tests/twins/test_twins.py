@@ -215,6 +215,26 @@ def test_states_that_are_not_handed_on_show(module: nn.Module, recorded: Recorde
     assert difference(from_zeros, recorded) > SHOWS
 
 
+def without_attention(module: nn.Module, *, scale: float) -> Callable[..., torch.Tensor]:
+    """The interpreter with a context of zeros, or with another scale than 1."""
+
+    def forward(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        words, encoder = module.get_submodule("source_words"), module.get_submodule("encoder")
+        x, states = encoder(words(source))
+        y, _ = module.get_submodule("decoder")(module.get_submodule("target_words")(target), states)
+        context = (y @ x.transpose(1, 2) * scale).softmax(-1) @ x * bool(scale)
+        return module.get_submodule("head")(torch.cat((y, context), -1)).softmax(-1)
+
+    return forward
+
+
+@pytest.mark.parametrize("name", ["interpreter"])
+def test_attention_that_is_lost_or_scaled_shows(module: nn.Module, recorded: Recorded) -> None:
+    assert difference(without_attention(module, scale=1), recorded) <= TOLERANCE
+    assert difference(without_attention(module, scale=0), recorded) > SHOWS
+    assert difference(without_attention(module, scale=24**-0.5), recorded) > SHOWS
+
+
 @pytest.mark.parametrize("name", ["stream"])
 def test_states_that_are_lost_between_calls_show(module: Stream, recorded: Recorded) -> None:
     def forgetful(x: torch.Tensor) -> torch.Tensor:
