@@ -1,0 +1,182 @@
+"""Real Keras, in a process of its own: `python -m scripts.random_models.build keras`.
+
+Each line on standard input is a plan and a folder; it builds the plan, gives it weights, saves it
+in every form there, writes what it answers in float64 to answers.npz, and says so in a line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from importlib import import_module
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.random_models.draw import BATCH, VOCABULARY
+from scripts.random_models.plan import Node, Plan, plan_of
+
+Array = np.ndarray[Any, Any]
+
+FORMS = {
+    "keras": ("model.keras", "model.h5", "model.weights.h5"),
+    "tf_keras": ("model.keras", "model.h5", "model.weights.h5", "saved_model"),
+}
+"""What each Keras writes; a model is saved in two of them."""
+
+
+def layer_of(keras: Any, kind: str, config: dict[str, Any], **more: Any) -> Any:
+    """The layer, those inside it built first."""
+
+    def built(value: Any) -> Any:
+        if isinstance(value, list):
+            return [built(one) for one in value]
+        if isinstance(value, dict) and "kind" in value:
+            return layer_of(keras, value["kind"], value["config"])
+        return value
+
+    arguments = {name: built(value) for name, value in config.items()}
+    return getattr(keras.layers, kind)(**arguments, **more)
+
+
+def model_of(keras: Any, plan: Plan, name: str = "model") -> Any:
+    """The plan, built."""
+    layers: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    for node in plan.nodes:
+        if node.kind == "Input":
+            values[node.name] = _input(keras, node)
+            continue
+        if node.shares:
+            layers[node.name] = layers[node.shares]
+        elif node.plan:
+            layers[node.name] = model_of(keras, node.plan, node.name)
+        else:
+            layers[node.name] = layer_of(keras, node.kind, node.config, name=node.name)
+        if plan.sequential:
+            continue
+        inputs = [values[value] for value in node.inputs]
+        given: dict[str, Any] = {}
+        if node.states:
+            given["initial_state"] = [values[value] for value in node.states]
+        if node.mask:
+            given["mask"] = values[node.mask]
+        outputs = flat(layers[node.name](inputs[0] if len(inputs) == 1 else inputs, **given))
+        values |= {f"{node.name}:{k}" if k else node.name: one for k, one in enumerate(outputs)}
+    inputs = [values[node.name] for node in plan.inputs]
+    if plan.sequential:
+        return keras.Sequential([*inputs, *layers.values()], name=name)
+    outputs = [values[value] for value in plan.outputs]
+    return keras.Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)
+
+
+def _input(keras: Any, node: Node) -> Any:
+    shape, dtype = node.config["batch_shape"], node.config["dtype"]
+    if keras.__name__ == "tf_keras" and dtype == "float32":
+        dtype = None  # of the floatx that is set
+    if dtype == "float32":
+        dtype = keras.config.floatx()
+    return keras.Input(batch_shape=tuple(shape), dtype=dtype, name=node.name)
+
+
+def flat(outputs: Any) -> list[Any]:
+    """In order; tf_keras nests those of a Bidirectional with states."""
+    if isinstance(outputs, list | tuple):
+        return [one for output in outputs for one in flat(output)]
+    return [outputs]
+
+
+def redraw(model: Any, generator: np.random.Generator) -> None:
+    """Kernels scaled to their fan-in, so that a sum has size 1; variances positive."""
+    for weight in model.weights:
+        name = getattr(weight, "path", weight.name).removesuffix(":0")
+        values = generator.normal(0, 0.5, weight.shape)
+        if len(weight.shape) > 1 and "embeddings" not in name:
+            values *= 2 / prod(weight.shape[:-1]) ** 0.5
+        if name.endswith("variance"):
+            values = generator.uniform(0.1, 1.0, weight.shape)
+        if str(weight.dtype).find("int") < 0:  # not the state of a random generator
+            weight.assign(values.astype(np.float32))
+
+
+def batches(plan: Plan) -> list[list[Array]]:
+    """The inputs of each call: sequences with masked steps among them."""
+    generator = np.random.default_rng(plan.seed)
+    time = int(generator.integers(1, 7))
+    return [[_array(node, time, generator) for node in plan.inputs] for _ in range(plan.calls)]
+
+
+def _array(node: Node, time: int, generator: np.random.Generator) -> Array:
+    shape = [time if size is None else size for size in node.config["batch_shape"]]
+    shape[0] = BATCH
+    if node.config["dtype"] == "int32":
+        return generator.integers(0, VOCABULARY, shape).astype("int32")
+    if node.config["dtype"] == "bool":
+        return generator.random(shape) < 0.6
+    drawn = generator.normal(size=shape).astype("float32")
+    if len(shape) > 2:
+        drawn[generator.random(shape[:2]) < 0.3] = 0  # what Masking masks
+    return drawn
+
+
+def save(plan: Plan, model: Any, folder: Path) -> list[str]:
+    """In two forms that its Keras writes, each plan in others; the names of the files."""
+    names = FORMS[plan.keras]
+    chosen = [name for k, name in enumerate(names) if (plan.seed - k) % len(names) < 2]
+    for name in chosen:
+        if name == "model.weights.h5":
+            (folder / "model.json").write_text(model.to_json())
+            model.save_weights(folder / name)
+        else:
+            with contextlib.redirect_stdout(sys.stderr):
+                model.save(folder / name)
+    return chosen
+
+
+def _compute_in(keras: Any, floatx: str) -> None:
+    """What layers are made in from now on; Keras 3 keeps a policy of its own once it has one."""
+    keras.backend.set_floatx(floatx)
+    policies = keras.config if keras.__name__ == "keras" else keras.mixed_precision
+    set_policy = getattr(policies, "set_dtype_policy", None) or policies.set_global_policy
+    set_policy(floatx)
+
+
+def answer(keras: Any, plan: Plan, folder: Path) -> list[str]:
+    """Save the plan's model, and its inputs and answers; the names of the files."""
+    keras.backend.clear_session()
+    _compute_in(keras, "float32")
+    model = model_of(keras, plan)
+    redraw(model, np.random.default_rng(plan.seed))
+    names = save(plan, model, folder)
+    weights = model.get_weights()
+    _compute_in(keras, "float64")
+    exact = model_of(keras, plan)
+    exact.set_weights(weights)
+    found: dict[str, Any] = {}
+    for call, arrays in enumerate(batches(plan)):
+        wide = [array.astype("float64") if array.dtype.kind == "f" else array for array in arrays]
+        outputs = flat(exact(wide[0] if len(wide) == 1 else wide))
+        found |= {f"{call}/input/{k}": array for k, array in enumerate(arrays)}
+        found |= {f"{call}/output/{k}": np.asarray(one) for k, one in enumerate(outputs)}
+    np.savez(folder / "answers.npz", **found)
+    return names
+
+
+def main(module: str) -> None:
+    """Answer until the input ends."""
+    keras = import_module(module)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        said: dict[str, Any] = {}
+        try:
+            said["files"] = answer(keras, plan_of(asked["plan"]), Path(asked["folder"]))
+        except Exception as error:
+            said["error"] = " ".join(f"{type(error).__name__}: {error}".split())
+        print(json.dumps(said), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,129 @@
+"""Whether what we read, and what we make of it, is what Keras answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+import converter
+from converter.description import Model
+from converter.errors import ConverterError
+from converter.judge import Judge
+
+Array = np.ndarray[Any, Any]
+Calls = list[list[Array]]
+"""For each call, its inputs or its outputs."""
+
+TOLERANCE = 1e-12
+"""Of float64 answers with weights of size 1, as a part of the largest output, or of 1."""
+
+
+NOT_LEGACY = ("legacy-arguments", "legacy-activation")
+"""What the target h5 refuses of what Keras has: that form says less than `.keras`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong: where it shows, and how."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+def findings(folder: Path, files: Sequence[str]) -> Iterator[Finding]:
+    """What is wrong, from the first form on; whatever is raised is wrong too."""
+    try:
+        yield from _compared(folder, files)
+    except ConverterError as error:
+        yield Finding(f"refused with {error.code}", str(error))
+    except Exception as error:  # a failure is what is looked for
+        yield Finding(f"raises {type(error).__name__}", str(error))
+
+
+def _compared(folder: Path, files: Sequence[str]) -> Iterator[Finding]:
+    """Every way from the files to outputs, held against Keras's."""
+    inputs, expected = _calls(folder, "input"), _calls(folder, "output")
+    models = {name: converter.read(folder / name, arch=_arch(folder, name)) for name in files}
+    (first, model), *others = models.items()
+    answers = judged(model, inputs)
+    yield from _different(f"the judge on {first}", answers, expected)
+    for name, other in others:
+        yield from _different(f"{name}, read", judged(other, inputs), answers, exactly=True)
+    yield from _different("PyTorch", _torch(model, inputs), expected)
+    with TemporaryDirectory() as work:
+        for target in ("keras", "h5"):
+            out = Path(work) / f"model.{target}"
+            try:
+                converter.convert(
+                    folder / first, to=target, out=out, arch=_arch(folder, first), verify=False
+                )
+            except ConverterError as error:
+                if target == "h5" and error.code in NOT_LEGACY:
+                    continue
+                raise
+            written = judged(converter.read(out), inputs)
+            yield from _different(f"written as {target}", written, answers, exactly=True)
+
+
+def judged(model: Model, inputs: Calls) -> Calls:
+    """The judge's outputs; a stateful model goes on from call to call."""
+    judge = Judge(model)
+    return [[judge.run(arrays)[value.name] for value in model.outputs] for arrays in inputs]
+
+
+def _arch(folder: Path, name: str) -> Path | None:
+    return folder / "model.json" if name.endswith(".weights.h5") else None
+
+
+def _torch(model: Model, inputs: Calls) -> Calls:
+    """The PyTorch module's outputs, in float64: no rounding hides a wrong place."""
+    import torch
+
+    module = converter.to_torch(model).double()
+    results = []
+    for arrays in inputs:
+        tensors = [torch.from_numpy(array) for array in arrays]
+        given = [tensor.double() if tensor.is_floating_point() else tensor for tensor in tensors]
+        with torch.inference_mode():
+            outputs = module(*given)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        results.append([output.numpy() for output in outputs])
+    return results
+
+
+def _calls(folder: Path, what: str) -> Calls:
+    with np.load(folder / "answers.npz") as answers:
+        keys = [key.split("/") for key in answers.files if f"/{what}/" in key]
+        count = 1 + max(int(call) for call, _, _ in keys)
+        each = sum(call == "0" for call, _, _ in keys)
+        return [[answers[f"{call}/{what}/{k}"] for k in range(each)] for call in range(count)]
+
+
+def _different(
+    who: str, given: Calls, expected: Calls, *, exactly: bool = False
+) -> Iterator[Finding]:
+    """Where they are not the same: shape first, then values."""
+    for call, (outputs, others) in enumerate(zip(given, expected, strict=True)):
+        if len(outputs) != len(others):
+            yield Finding(who, f"{len(outputs)} outputs; expected {len(others)}")
+            return
+        for k, (one, other) in enumerate(zip(outputs, others, strict=True)):
+            where = f"call {call}, output {k}"
+            if one.shape != other.shape:
+                yield Finding(who, f"{where}: shape {one.shape}; expected {other.shape}")
+            elif not np.array_equal(np.isfinite(one), np.isfinite(other)):
+                yield Finding(who, f"{where}: NaN or infinity in other places")
+            else:
+                with np.errstate(invalid="ignore"):
+                    error = np.nan_to_num(np.abs(one - other)).max(initial=0)
+                scale = np.nan_to_num(np.abs(other)).max(initial=1)
+                if error > (0 if exactly else TOLERANCE * scale):
+                    yield Finding(who, f"{where}: {error:.3g} away, with numbers up to {scale:.3g}")
