@@ -131,7 +131,7 @@ def _fails(builders: dict[str, Builder], where: str) -> Callable[[Plan], bool]:
 
 
 def run(seed: int, start: int, count: int, done: Counter[str]) -> Iterator[Failure]:
-    """The failures among the plans of a seed, from `start` on; `done` counts what became of each."""
+    """The failures among the plans of a seed from `start` on; `done` counts what became of each."""
     with ExitStack() as stack:
         builders = {name: stack.enter_context(Builder(name)) for name in ("keras", "tf_keras")}
         yield from fuzz(islice(enumerate(plans(seed, start), start), count), builders, done)

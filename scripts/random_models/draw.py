@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, islice
 from typing import Any
 
@@ -88,9 +89,14 @@ def plans(seed: int, start: int = 0) -> Iterator[Plan]:
         seed: Of all that is drawn.
         start: The number of the first one that is wanted.
     """
-    rows = chain(covering(OPTIONS, allowed, seed), _random_rows(seed))
+    rows = chain(_covering_rows(seed), _random_rows(seed))
     for number, row in enumerate(islice(rows, start, None), start):
         yield drawn(row, f"{seed}/{number}")
+
+
+@cache
+def _covering_rows(seed: int) -> tuple[Row, ...]:
+    return tuple(covering(OPTIONS, allowed, seed))
 
 
 def _random_rows(seed: int) -> Iterator[Row]:

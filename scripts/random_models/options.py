@@ -30,6 +30,9 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
 """gelu and leaky_relu are not among the activations: Keras 3 has a float32 constant in both, so
 that it has no answer in float64. tests/judge holds them."""
 
+BOTH = ("concat", "sum", "mul", "ave", None)
+UNROLLED = {"time": "unrolled", "mask": ("Masking", "Embedding", "given"), "return_sequences": True}
+
 IMPOSSIBLE: tuple[Row, ...] = (
     # Keras's Sequential is a chain of layers with one input and one output.
     {"structure": "Sequential", "state": ("inputs", "encoder")},
@@ -48,7 +51,11 @@ IMPOSSIBLE: tuple[Row, ...] = (
     {"cell": CONVOLUTIONAL, "mask": "Embedding"},
     {"cell": CONVOLUTIONAL, "time": "unrolled"},
     # Keras 3 takes no layer that goes backwards as the forward one of a Bidirectional.
-    {"keras": "keras", "go_backwards": True, "merge": ("concat", "sum", "mul", "ave", None)},
+    {"keras": "keras", "go_backwards": True, "merge": BOTH},
+    # What is unrolled and read from its end is zeroed by Keras at the steps of the other order,
+    # which the reader refuses; a Bidirectional of tf_keras and Keras 3 zeroes by itself.
+    {**UNROLLED, "go_backwards": True, "zero_output_for_mask": True},
+    {**UNROLLED, "merge": BOTH},
     # A SimpleRNN has no gates.
     {"cell": ("SimpleRNN", "SimpleRNNCell"), "recurrent_activation": ("tanh", "softplus")},
 )

@@ -24,12 +24,13 @@ def shrunk(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:
 
 def candidates(plan: Plan) -> Iterator[Plan]:
     """Plans that are smaller by one thing, the greatest first."""
+    for node in plan.nodes:
+        if node.kind != "Input" and plan.outputs != (node.name,):
+            yield _only_needed(replace(plan, outputs=(node.name,)))
     for output in plan.outputs:
         if len(plan.outputs) > 1:
-            yield _only_needed(replace(plan, outputs=(output,)))
-            yield _only_needed(
-                replace(plan, outputs=tuple(one for one in plan.outputs if one != output))
-            )
+            others = tuple(one for one in plan.outputs if one != output)
+            yield _only_needed(replace(plan, outputs=others))
     for node in plan.nodes:
         if len(node.inputs) and node.kind != "Plan":
             yield _only_needed(_bypassed(plan, node))
