@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +13,8 @@ import converter
 from converter.activations import Activation
 from converter.description import Call, Masking, Model, Value
 from converter.judge import Judge
+from tests.asking import asked_once
 from tests.models_by_hand import Maker, called, graph
-
-ROOT = Path(__file__).parents[2]
 
 EXACT = 1e-12
 """Of the largest output, in float64: rounding over 7 steps is below 1e-14."""
@@ -49,22 +45,13 @@ STREAMS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folder of each Keras; both run at once."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("keras", "tf_keras")}
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.masks.keras_masks", name, str(folder)],
-            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )
-        for name, folder in folders.items()
-    ]  # fmt: skip
-    for child in children:
-        said, _ = child.communicate(timeout=300)
-        assert child.returncode == 0, said.decode()[-2000:]
-    return folders
+    """The folder of each Keras."""
+    names = ("keras", "tf_keras")
+    commands = {name: ("tests.masks.keras_masks", name, f"{{folder}}/{name}") for name in names}
+    folder = asked_once(tmp_path_factory, "masks", commands)
+    return {name: folder / name for name in names}
 
 
 def model_of(folder: Path, name: str) -> Model:
