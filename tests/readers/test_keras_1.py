@@ -242,6 +242,7 @@ MERGES: dict[str, Callable[[Array, Array], Array]] = {
     "ave": lambda a, b: (a + b) / 2,
     "max": np.maximum,
     "concat": lambda a, b: np.concatenate([a, b], -1),
+    "dot": lambda a, b: (a * b).sum(-1, keepdims=True),
 }
 
 
@@ -254,12 +255,12 @@ def test_each_mode_of_merge(mode: str, file: Path) -> None:
     assert distance(read(path), x, expected) < EXACT
 
 
-@pytest.mark.parametrize("mode", ["dot", "cos", None])
+@pytest.mark.parametrize("mode", ["cos", None])
 def test_other_modes_of_merge_are_refused(mode: str | None, file: Path, error_of: Error) -> None:
     path = saved(file, merged(mode=mode), {"a": {"a_W": drawn(3, 2)}, "b": {"b_W": drawn(3, 2)}})
     assert error_of(lambda: read(path)) == (
         "error[merge-mode]: layer 'm' of model merges in a way that is not read\n"
-        f"  found: mode {json.dumps(mode)}; known: concat, sum, mul, ave, max\n"
+        f"  found: mode {json.dumps(mode)}; known: concat, dot, sum, mul, ave, max\n"
         "  help:  replace it by a mode that is known and save the model again"
     )
 

@@ -183,6 +183,19 @@ def test_an_archive_holds_the_sum(one: One) -> None:
     np.testing.assert_array_equal(kernel.read(), KERNEL)
 
 
+def test_lora_of_an_einsum_dense_is_added_along_its_last_axis(file: Path, error_of: Error) -> None:
+    kernel, a, b = counted(3, 2, 5), counted(3, 2, 4, start=-1), counted(4, 5, start=5)
+    arrays = {"lora_kernel_a": a, "lora_kernel_b": b, "kernel": kernel}
+    settings = {"equation": "ab,bcd->acd", "output_shape": [2, 5], "lora_rank": 4}
+    config = sequential(given((None, 3)), layer("EinsumDense", "it", **settings))
+    groups = {"it": {f"it/{name}": array for name, array in arrays.items()}}
+    found = read(hdf5(file, config, groups, version="3.15.1")).layer("it").weights["kernel"]
+    np.testing.assert_array_equal(found.read(), kernel + a @ b)
+    config["config"]["layers"][1]["config"]["dtype"] = policy("int8")
+    text = error_of(lambda: read(hdf5(file, config, groups, version="3.15.1")))
+    assert "found: int8: of EinsumDense\n  help:  save the model before it is quantised" in text
+
+
 def test_parts_of_lora_without_each_other_are_refused(file: Path, error_of: Error) -> None:
     half = {name: array for name, array in ADAPTED.items() if name != "lora_kernel_b"}
     assert error_of(lambda: with_lora(file, half, lora_rank=4)) == (

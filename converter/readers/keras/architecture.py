@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from converter.errors import ConverterError, FormatError, UnsupportedError
+from converter.readers.keras.branches import as_graph, begins_with_merge
 from converter.readers.keras.calls import Arguments, Reference, calls, tensors
 from converter.readers.keras.config import Config, malformed, serialized, unknown
 from converter.readers.keras.origins import MaskOperation, is_mask_operation, mask_operation
@@ -29,6 +30,7 @@ class LayerPart:
         owner: The model that it is in.
         model: What it is, if it is a model itself.
         trainable: Neither it nor a model around it is frozen.
+        unnamed: The file does not say its name: a Sequential in a Sequential, up to Keras 2.2.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class LayerPart:
     model: ModelPart | None = None
     calls: list[Arguments] = field(default_factory=list)
     trainable: bool = True
+    unnamed: bool = False
 
     @property
     def top(self) -> LayerPart:
@@ -86,6 +89,7 @@ class ModelPart:
         input_keys: The names of the inputs where they are in a dictionary.
         built_for: The shape of the input that a Sequential was built for, as the file has it.
         each_step: It is in a TimeDistributed: each layer of it is applied to every step.
+        branched: It is a Sequential that begins with Merge, and is read as a graph.
         mask_operations: What Keras 3 writes down beside the layers, by name: how masks are made.
     """
 
@@ -99,6 +103,7 @@ class ModelPart:
     outputs: tuple[Reference, ...] = ()
     built_for: object = None
     each_step: bool = False
+    branched: bool = False
     mask_operations: dict[str, MaskOperation] = field(default_factory=dict)
 
     @property
@@ -163,6 +168,12 @@ def _model(
         config = {"name": outer.name if outer else "sequential", "layers": config}
     view = Config(kind, outer.path if outer else kind, config, file)
     layers = view.value("layers")
+    branched = kind == SEQUENTIAL and begins_with_merge(layers)
+    if branched:
+        kind, name = "Functional", view.text("name", default="sequential")
+        config = {"name": name, **as_graph(layers, f"{SEQUENTIAL} {named(name)} of {file}")}
+        view = Config(kind, view.name, config, file)
+        layers = view.value("layers")
     model = ModelPart(
         name=view.text("name", default="model"),
         file=file,
@@ -170,6 +181,7 @@ def _model(
         outer=outer,
         built_for=view.value("build_input_shape", default=None),
         each_step=bool(each_step),
+        branched=branched,
     )
     if not isinstance(layers, list) or not layers:
         raise malformed(f"layers of {model.where}", layers, "a list of layers")
@@ -215,6 +227,7 @@ def _layer(item: object, owner: ModelPart, prefix: str) -> LayerPart:
         config=config,
         owner=owner,
         trainable=not frozen and (owner.outer is None or owner.outer.trainable),
+        unnamed=isinstance(config, list) and (owner.sequential or owner.branched),
     )
     if kind in MODELS:
         layer.model = _model(kind, config, layer)

@@ -20,6 +20,7 @@ from converter.readers.keras.activation import read_activation
 from converter.readers.keras.config import MAX_UNITS, Config, unknown
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
+from converter.readers.keras.quantized import Matrix
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
 
@@ -195,14 +196,7 @@ def _check_masks(
 @reads("EinsumDense")
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     """A Dense where the equation is one on the last axis."""
-    config.float32()
-    for key in ("lora_rank", "lora_alpha", "quantization_config", "gptq_unpacked_column_size"):
-        config.must_be(
-            key,
-            None,
-            code="stored-weights",
-            hint="save the model with plain float32 weights",
-        )
+    config.value("gptq_unpacked_column_size", default=None)  # of a way that is refused below
     (x,) = inputs
     before, kernel, after, dots = _equation(config, len(x))
     given = config.value("output_shape")
@@ -219,7 +213,8 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         raise config.wrong("output_shape", given, f"sizes of {after[1:]}")
     size_of = dict(zip((*after[1:], *before), (*sizes, *x), strict=True))
     shape = tuple(_known(config, size_of[letter], letter) for letter in kernel)
-    stored = Weight(shape, (weights.take("kernel", shape),))
+    kernel_there = Matrix(config, writer, weights, "kernel", shape)
+    config.float32()
     bias = None
     axes = config.value("bias_axes", default=None)
     if axes is not None:
@@ -232,6 +227,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
             for letter in after[first:]
         )
         bias = Weight(bias_shape, (weights.take("bias", bias_shape),))
+    stored = kernel_there.weight()
     activation = read_activation(config, "activation", writer, default="linear")
     if kernel == before[-1] + after[-1] and before[:-1] == after[:-1] and bias_is_last(bias):
         return Dense(**config.base(), kernel=stored, bias=bias, activation=activation)

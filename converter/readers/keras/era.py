@@ -93,6 +93,8 @@ class Writer:
 
         So says `rnn` in keras/backend/tensorflow_backend.py up to 2.2.4, in its symbolic loop.
         """
+        if self.era is Era.KERAS_1:  # which wrote down no backend
+            return self.backend == "tensorflow"
         return self.era is Era.KERAS_2 and self.number < (2, 3) and self.backend != "theano"
 
     @property

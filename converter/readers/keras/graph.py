@@ -32,7 +32,8 @@ from converter.readers.keras.chain import Chain
 from converter.readers.keras.era import Writer
 from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import build, build_one
-from converter.readers.keras.masks import Masks, Stated, check_unrolled, makes_mask
+from converter.readers.keras.masked import check_unrolled, makes_mask
+from converter.readers.keras.masks import Masks, Stated
 from converter.readers.keras.numbering import INPUT, first_calls
 from converter.readers.keras.origins import leaves
 from converter.readers.keras.refused import OPERATION, error

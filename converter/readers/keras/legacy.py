@@ -175,6 +175,7 @@ def search_groups(
         raise damaged(path, f"{named(left[0])} is listed and not there")
     if left := sorted(present - set(paths)):
         raise surplus(left, path)
+    by_group = _named_by_order(by_group, [name for name, one in listed.items() if one], model)
     if not home:
         by_group = _by_order(by_group, [name for name, entries in listed.items() if entries])
     found = {}
@@ -189,6 +190,24 @@ def search_groups(
     if left := [entry.path for entries in listed.values() for entry in entries]:
         raise surplus(left, path)
     return found
+
+
+def _named_by_order(
+    by_group: dict[str, list[Expected]], groups: list[str], model: ModelPart
+) -> dict[str, list[Expected]]:
+    """With the names of the groups for the layers whose names a config of Keras 1 or 2 leaves out.
+
+    They are Sequential models. Keras itself loads groups by their order, which is the layers'.
+    """
+    unnamed = {layer.name for layer in model.layers if layer.unnamed} & set(by_group)
+    named_here = {layer.name for layer in model.layers if not layer.unnamed}
+    left = [group for group in groups if group not in named_here]
+    if not unnamed or len(left) != len(unnamed):
+        return by_group
+    others = iter(left)
+    return {
+        next(others) if name in unnamed else name: expected for name, expected in by_group.items()
+    }
 
 
 def _by_order(by_group: dict[str, list[Expected]], groups: list[str]) -> dict[str, list[Expected]]:

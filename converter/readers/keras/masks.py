@@ -26,17 +26,24 @@ from converter.description import (
     Layer,
     Masking,
     Merge,
-    Pool,
-    Recurrent,
     ShapeMismatchError,
     TimeDistributed,
     Unequal,
     Value,
 )
-from converter.errors import UnsupportedError
+from converter.readers.keras import masks_1
 from converter.readers.keras.attended import attended, forgets, unread
 from converter.readers.keras.calls import ATTENTION, HEADS, Reference
 from converter.readers.keras.era import Writer
+from converter.readers.keras.masked import (
+    ELEMENTWISE,
+    INDIFFERENT,
+    PASS,
+    SEQUENCES,
+    SKIP,
+    refusal,
+    uses_mask,
+)
 from converter.readers.keras.origins import (
     MaskOperation,
     Origin,
@@ -45,58 +52,6 @@ from converter.readers.keras.origins import (
     origin,
     unequal,
 )
-
-PASS = frozenset(
-    {
-        "Activation",
-        "ActivityRegularization",
-        "AlphaDropout",
-        "BatchNormalization",
-        "Dense",
-        "Dropout",
-        "ELU",
-        "GaussianDropout",
-        "GaussianNoise",
-        "GroupNormalization",
-        "Identity",
-        "LayerNormalization",
-        "LeakyReLU",
-        "Normalization",
-        "PReLU",
-        "ReLU",
-        "Rescaling",
-        "Softmax",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-        "ThresholdedReLU",
-        "UnitNormalization",
-    }
-)
-"""Layers that hand on the mask of their input, and compute the same with it, but for Softmax."""
-
-ELEMENTWISE = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"})
-"""Layers that make one mask of several, besides Concatenate."""
-
-SKIP = frozenset({"Maximum", "Minimum", "Multiply"})
-"""Those of them that leave masked steps out, in Keras 3.4 and later."""
-
-SEQUENCES = frozenset(
-    {
-        "Bidirectional",
-        "ConvLSTM1D",
-        "ConvLSTM2D",
-        "ConvLSTM3D",
-        "GRU",
-        "LSTM",
-        "RNN",
-        "SimpleRNN",
-    }
-)
-"""Layers that skip masked steps."""
-
-INDIFFERENT = frozenset({"BatchNormalization", "TimeDistributed"})
-"""Layers that take a mask as an argument, and may have no use for it at inference."""
 
 Carried = Origin | str
 """A mask, or why it is not read."""
@@ -129,6 +84,11 @@ class Masks:
     def _keras_3(self) -> bool:
         return self.writer.era is Era.KERAS_3
 
+    @property
+    def _stays_inside(self) -> bool:
+        """Whether a mask that is made in a TimeDistributed is not seen outside."""
+        return self.writer.era in (Era.KERAS_1, Era.KERAS_3)
+
     def seen(self, values: Sequence[Value]) -> None:
         """Remember tensors."""
         self.values.update((value.name, value) for value in values)
@@ -154,7 +114,7 @@ class Masks:
         elif isinstance(inner, Embedding):
             made = unequal(source, 0)
         self.made[made] = mask
-        if kind != "TimeDistributed" or not self._keras_3:  # there it stays inside
+        if kind != "TimeDistributed" or not self._stays_inside:
             self.carried[given.name] = made
 
     def used(
@@ -172,6 +132,8 @@ class Masks:
         Raises:
             UnsupportedError: It would use one that is not read.
         """
+        if kind == "Merge" or self.writer.era is Era.KERAS_1:
+            return self._used_in_keras_1(kind, where, layer, inputs)
         if kind in SKIP and self._keras_3 and self.writer.number >= (3, 4):
             rank = max(len(value.shape) for value in inputs)
             # An input of lower rank is given another axis, and loses its mask on the way.
@@ -180,9 +142,9 @@ class Masks:
             return masks if any(masks) else ()
         if kind in ATTENTION:
             return self._attended(kind, where, layer, inputs, stated)
-        if not _uses(kind, layer):
+        if not uses_mask(kind, layer):
             if stated and kind not in INDIFFERENT:
-                raise _refusal(where, f"{kind} with a mask")
+                raise refusal(where, f"{kind} with a mask")
             return ()
         found_one = self._of(inputs[0])
         if stated:
@@ -190,8 +152,20 @@ class Masks:
         elif self._keras_3 and len(inputs) > 1:
             found_one = None  # layer.py passes a mask on only where one argument is a tensor
         if kind == "Softmax" and isinstance(found_one, tuple) and found_one[0] != "value":
-            raise _refusal(where, f"{kind} with a mask of numbers")  # it compares them to a half
+            raise refusal(where, f"{kind} with a mask of numbers")  # it compares them to a half
         mask = self._value(found_one, where, layer)
+        if mask is None:
+            return ()
+        self._check(kind, where, layer, inputs[0], mask)
+        return (mask, *(None for _ in inputs[1:]))
+
+    def _used_in_keras_1(
+        self, kind: str, where: str, layer: Layer, inputs: Sequence[Value]
+    ) -> tuple[Value | None, ...]:
+        masks = [self._of(value) for value in inputs]
+        if reason := masks_1.unread(kind, layer, len(inputs[0].shape), masks, self.writer):
+            raise refusal(where, reason)
+        mask = self._value(masks[0], where, layer) if kind in masks_1.RECURRENT else None
         if mask is None:
             return ()
         self._check(kind, where, layer, inputs[0], mask)
@@ -204,23 +178,21 @@ class Masks:
         found: Sequence[Carried | None] = attended(kind, self.writer, carried, stated)
         masks = tuple(self._value(one, where, layer) for one in found)
         if reason := unread(layer, self.writer, inputs, masks):
-            raise _refusal(where, reason)
+            raise refusal(where, reason)
         return (*masks, *(None for _ in inputs[len(masks) :])) if any(masks) else ()
 
     def _check(self, kind: str, where: str, layer: Layer, x: Value, mask: Value) -> None:
         """Refuse a mask that is not read with this layer."""
         if kind == "Softmax":
             if len(mask.shape) != len(x.shape):
-                raise _refusal(where, f"{kind} of {x.shape} with a mask of {mask.shape}")
+                raise refusal(where, f"{kind} of {x.shape} with a mask of {mask.shape}")
             return
-        if self.writer.era is Era.KERAS_1:
-            raise _refusal(where, "a mask of Keras 1")
         steps = 0
         while isinstance(layer, TimeDistributed):
             layer, steps = layer.layer, steps + 1
         if isinstance(layer, ConvLSTM):
             if self.writer.era is Era.KERAS_2:  # its `rnn` tiles a mask for outputs of rank 2
-                raise _refusal(where, "a convolutional LSTM with a mask, on which Keras 2 fails")
+                raise refusal(where, "a convolutional LSTM with a mask, on which Keras 2 fails")
             inner = (x.shape[0], *x.shape[1 + steps :])
             layer.check_mask(inner, (x.shape[0], *mask.shape[1 + steps :]))
         elif len(mask.shape) != 2 + steps:
@@ -240,7 +212,9 @@ class Masks:
             masks[: len(stated)] = list(stated)
         result: Carried | None = None
         count = 1
-        if kind in HEADS:
+        if kind == "Merge" or (self.writer.era is Era.KERAS_1 and kind not in SEQUENCES):
+            result = masks_1.passed(kind, layer, len(inputs[0].shape), masks)
+        elif kind in HEADS:
             result = self._of(inputs[0])
         elif kind in ATTENTION:
             in_lists = not self._keras_3 or self.writer.number >= (3, 4)
@@ -332,7 +306,7 @@ class Masks:
             if mask is not None and self._of(value) is None:
                 self.carried[value.name] = mask
             elif mask is not None and mask != self._of(value):
-                raise _refusal(where, "the call states another mask than its input carries")
+                raise refusal(where, "the call states another mask than its input carries")
 
     def left_steps(self, where: str, before: Sequence[Value], after: Sequence[Value]) -> None:
         """A model in a TimeDistributed ends: what its output carries outside.
@@ -341,12 +315,14 @@ class Masks:
             UnsupportedError: It goes by the fixed size of the batch, where Keras loops otherwise.
         """
         outer = self._of(before[0])
+        if outer is not None and self.writer.era is Era.KERAS_1:
+            raise refusal(where, "a mask of a model in a TimeDistributed")
         if outer is not None and not self._keras_3 and before[0].shape[0] is not None:
-            raise _refusal(where, "a mask of a model in a TimeDistributed, and a fixed batch")
+            raise refusal(where, "a mask of a model in a TimeDistributed, and a fixed batch")
         for value in after:
             inner = self.carried.pop(value.name, None)
             result = outer
-            if not self._keras_3:
+            if not self._stays_inside:
                 result = inner
                 if inner is None and isinstance(outer, tuple):
                     result = self._reduced(outer)
@@ -371,7 +347,7 @@ class Masks:
     def _value(self, mask: Carried | None, where: str, layer: Layer) -> Value | None:
         """The mask as a value of the graph; what makes it is called now, if it is not yet."""
         if isinstance(mask, str):
-            raise _refusal(where, mask)
+            raise refusal(where, mask)
         return None if mask is None else self._built(mask, layer)
 
     def _built(self, mask: Origin, user: Layer) -> Value:
@@ -396,50 +372,3 @@ class Masks:
         }
         self.made[mask] = self.call(makers[kind](), inputs)
         return self.made[mask]
-
-
-def makes_mask(layer: Layer) -> bool:
-    """Whether a second output is a mask."""
-    while isinstance(layer, TimeDistributed):
-        layer = layer.layer
-    return isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero)
-
-
-def _uses(kind: str, layer: Layer) -> bool:
-    """Whether a layer computes something else where its input has a mask."""
-    if kind == "TimeDistributed":
-        inner = layer
-        while isinstance(inner, TimeDistributed):
-            inner = inner.layer
-        if isinstance(inner, GlobalPooling):
-            return inner.pool is Pool.AVERAGE and inner.rank == 1
-        return isinstance(inner, ConvLSTM | Recurrent)
-    return kind in SEQUENCES or kind in ("GlobalAveragePooling1D", "GlobalAvgPool1D", "Softmax")
-
-
-def check_unrolled(where: str, config: object, layer: Layer, mask: Value) -> None:
-    """Refuse a loop that Keras unrolls and masks wrongly.
-
-    Its `rnn` turns the mask for the states, and not for the zeros; and it repeats a mask of places
-    along the axes that it has already.
-    """
-    if not isinstance(layer, ConvLSTM | Recurrent):
-        return
-    own = config if isinstance(config, dict) else {}
-    inner = [own.get(key) for key in ("layer", "backward_layer")]
-    configs = [own, *(one.get("config") for one in inner if isinstance(one, dict))]
-    unrolled = any(isinstance(one, dict) and one.get("unroll") is True for one in configs)
-    if unrolled and isinstance(layer, ConvLSTM) and len(mask.shape) > 2:
-        raise _refusal(where, "unroll=True, and a mask of places, on which Keras fails")
-    zeroed = unrolled and layer.zero_output_for_mask and layer.return_sequences
-    if zeroed and any(direction.go_backwards for direction in layer.directions):
-        raise _refusal(where, "unroll=True, read from the end: Keras zeroes other steps")
-
-
-def _refusal(where: str, found: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"{where} would use a mask that is not read yet",
-        context=found,
-        hint="save the model without the mask where all sequences have their full length",
-        code="mask",
-    )

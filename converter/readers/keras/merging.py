@@ -5,6 +5,7 @@ from __future__ import annotations
 from converter.description import Combination, Combine, Concatenate, Dot, Layer, Shape
 from converter.description.model import ShapeMismatchError, axis_of
 from converter.errors import UnsupportedError
+from converter.readers.keras.branches import BRANCHES
 from converter.readers.keras.config import Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import reads
@@ -31,16 +32,16 @@ MODES = {
     "ave": Combination.AVERAGE,
     "max": Combination.MAXIMUM,
 }
-"""Of Keras 1's Merge, beside "concat"."""
+"""Of Keras 1's Merge, beside "concat" and "dot"."""
 
 
-@reads("Merge", several=True)
-def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+@reads("Merge", BRANCHES, several=True)
+def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
     """Keras 1 had one layer for all of them."""
     mode = config.value("mode")
     kind = config.value("mode_type", default="raw")
     axis = config.integer("concat_axis", least=-32, most=32, default=-1)
-    for key in ("dot_axes", "output_shape", "output_mask", "arguments"):
+    for key in ("dot_axes", "output_shape", "output_mask", "arguments", "layers"):
         config.value(key, default=None)
     for key in ("output_shape_type", "output_mask_type"):
         config.text(key, default="raw")
@@ -53,10 +54,12 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
         )
     if mode == "concat":
         return Concatenate(**config.base(), axis=axis)
+    if mode == "dot" and {len(x) for x in inputs} in ({2}, {3}):  # others by rules of its backend
+        return Dot(**config.base(), axes=_dot_axes(config, "dot_axes", inputs))
     if not isinstance(mode, str) or mode not in MODES:
         raise UnsupportedError(
             f"{config.where} merges in a way that is not read",
-            context=f"mode {shown(mode)}; known: concat, {', '.join(MODES)}",
+            context=f"mode {shown(mode)}; known: concat, dot, {', '.join(MODES)}",
             hint="replace it by a mode that is known and save the model again",
             code="merge-mode",
         )
@@ -66,18 +69,23 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
 @reads("Dot", several=True)
 def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
     config.float32()
-    if len(inputs) != 2:
-        raise ShapeMismatchError(f"{len(inputs)} inputs; expected 2")
-    value = config.value("axes")
-    if isinstance(value, list):
-        axes = config.integers("axes", least=-32, most=32)
-    else:
-        axes = (config.integer("axes", least=-32, most=32),) * 2
-    if len(axes) != 2:
-        raise config.wrong("axes", value, "a whole number, or one for each input")
-    first, second = (axis_of(axis, len(x)) for axis, x in zip(axes, inputs, strict=True))
     return Dot(
         **config.base(),
-        axes=(first, second),
+        axes=_dot_axes(config, "axes", inputs),
         normalize=config.boolean("normalize", default=False),
     )
+
+
+def _dot_axes(config: Config, key: str, inputs: tuple[Shape, ...]) -> tuple[int, int]:
+    """One axis of each of two inputs, counted from the front."""
+    if len(inputs) != 2:
+        raise ShapeMismatchError(f"{len(inputs)} inputs; expected 2")
+    value = config.value(key)
+    if isinstance(value, list):
+        axes = config.integers(key, least=-32, most=32)
+    else:
+        axes = (config.integer(key, least=-32, most=32),) * 2
+    if len(axes) != 2:
+        raise config.wrong(key, value, "a whole number, or one for each input")
+    first, second = (axis_of(axis, len(x)) for axis, x in zip(axes, inputs, strict=True))
+    return first, second

@@ -43,6 +43,8 @@ POLICIES = frozenset(
 _BY_NAME = re.compile(r"([a-z0-9]+(?:/-?\d+)*)_from_(\w+)", re.ASCII)
 _MODE = re.compile(r"(int8|int4)(?:/(-1|[1-9]\d{0,8}))?", re.ASCII)
 
+_BEFORE = "save the model before it is quantised"
+
 FIRST_INT4 = (3, 14)
 """Before, Dense packed its kernel along the other axis, and quantised its inputs too."""
 
@@ -76,7 +78,7 @@ class Lora:
 
 
 class Matrix:
-    """The kernel of a Dense, or the table of an Embedding, as it is stored.
+    """The kernel of a Dense or EinsumDense, or the table of an Embedding, as it is stored.
 
     Args:
         config: Of the layer; its dtype becomes that from which it is quantised.
@@ -84,7 +86,7 @@ class Matrix:
         weights: The first one is taken now, the others by `weight`: the bias is between them.
         name: "kernel", "embeddings".
         shape: That of the matrix.
-        scaled: The axis of which each element has a scale.
+        scaled: The axis of which each element has a scale; None where none is read.
 
     Raises:
         UnsupportedError: It is quantised in a way that is not read.
@@ -96,18 +98,20 @@ class Matrix:
         writer: Writer,
         weights: Weights,
         name: str,
-        shape: tuple[int, int],
+        shape: tuple[int, ...],
         *,
-        scaled: int,
+        scaled: int | None = None,
     ) -> None:
         self._weights = weights
         self._name = name
         self._shape = shape
-        self._scaled = scaled
+        self._scaled = scaled or 0
         self._where = config.where
         self._quantization = _quantization(config, writer)
         self._lora = _lora(config)
         how = self._quantization
+        if how is not None and scaled is None:
+            raise _refused(config, how.mode, f"of {config.kind}", _BEFORE)
         self._packed = how is not None and how.mode == "int4"
         stored = (shape[0], (shape[1] + 1) // 2) if self._packed else shape
         self._first = weights.take(name, stored, whole=how is not None)
@@ -136,8 +140,8 @@ class Matrix:
             return Weight(self._shape, parts, form)
         rank = self._lora.rank
         added = self._weights.take_named(
-            (f"lora_{self._name}_a", (self._shape[0], rank)),
-            (f"lora_{self._name}_b", (rank, self._shape[1])),
+            (f"lora_{self._name}_a", (*self._shape[:-1], rank)),
+            (f"lora_{self._name}_b", (rank, self._shape[-1])),
         )
         if not added:
             return Weight(self._shape, parts, form)
@@ -225,7 +229,7 @@ def _quantization(config: Config, writer: Writer) -> Quantization | None:
     config.instead("dtype", source)
     match = _MODE.fullmatch(mode)
     if match is None:
-        raise _refused(config, mode, "its own arithmetic", "save the model before it is quantised")
+        raise _refused(config, mode, "its own arithmetic", _BEFORE)
     if match[1] == "int4" and writer.number < FIRST_INT4:
         raise _refused(
             config,

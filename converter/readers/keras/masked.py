@@ -1,0 +1,116 @@
+"""Which layers make masks, which use them, and which hand them on, in Keras 2 and 3."""
+
+from __future__ import annotations
+
+from converter.description import (
+    ConvLSTM,
+    Embedding,
+    GlobalPooling,
+    Layer,
+    Masking,
+    Pool,
+    Recurrent,
+    TimeDistributed,
+    Value,
+)
+from converter.errors import UnsupportedError
+
+PASS = frozenset(
+    {
+        "Activation",
+        "ActivityRegularization",
+        "AlphaDropout",
+        "BatchNormalization",
+        "Dense",
+        "Dropout",
+        "ELU",
+        "GaussianDropout",
+        "GaussianNoise",
+        "GroupNormalization",
+        "Identity",
+        "LayerNormalization",
+        "LeakyReLU",
+        "Normalization",
+        "PReLU",
+        "ReLU",
+        "Rescaling",
+        "Softmax",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+        "ThresholdedReLU",
+        "UnitNormalization",
+    }
+)
+"""Layers that hand on the mask of their input, and compute the same with it, but for Softmax."""
+
+ELEMENTWISE = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"})
+"""Layers that make one mask of several, besides Concatenate."""
+
+SKIP = frozenset({"Maximum", "Minimum", "Multiply"})
+"""Those of them that leave masked steps out, in Keras 3.4 and later."""
+
+SEQUENCES = frozenset(
+    {
+        "Bidirectional",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+        "GRU",
+        "LSTM",
+        "RNN",
+        "SimpleRNN",
+    }
+)
+"""Layers that skip masked steps."""
+
+INDIFFERENT = frozenset({"BatchNormalization", "TimeDistributed"})
+"""Layers that take a mask as an argument, and may have no use for it at inference."""
+
+
+def makes_mask(layer: Layer) -> bool:
+    """Whether a second output is a mask."""
+    while isinstance(layer, TimeDistributed):
+        layer = layer.layer
+    return isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero)
+
+
+def uses_mask(kind: str, layer: Layer) -> bool:
+    """Whether a layer computes something else where its input has a mask."""
+    if kind == "TimeDistributed":
+        inner = layer
+        while isinstance(inner, TimeDistributed):
+            inner = inner.layer
+        if isinstance(inner, GlobalPooling):
+            return inner.pool is Pool.AVERAGE and inner.rank == 1
+        return isinstance(inner, ConvLSTM | Recurrent)
+    return kind in SEQUENCES or kind in ("GlobalAveragePooling1D", "GlobalAvgPool1D", "Softmax")
+
+
+def check_unrolled(where: str, config: object, layer: Layer, mask: Value) -> None:
+    """Refuse a loop that Keras unrolls and masks wrongly.
+
+    Its `rnn` turns the mask for the states, and not for the zeros; and it repeats a mask of places
+    along the axes that it has already.
+    """
+    if not isinstance(layer, ConvLSTM | Recurrent):
+        return
+    own = config if isinstance(config, dict) else {}
+    inner = [own.get(key) for key in ("layer", "backward_layer")]
+    configs = [own, *(one.get("config") for one in inner if isinstance(one, dict))]
+    unrolled = any(isinstance(one, dict) and one.get("unroll") is True for one in configs)
+    if unrolled and isinstance(layer, ConvLSTM) and len(mask.shape) > 2:
+        raise refusal(where, "unroll=True, and a mask of places, on which Keras fails")
+    zeroed = unrolled and layer.zero_output_for_mask and layer.return_sequences
+    if zeroed and any(direction.go_backwards for direction in layer.directions):
+        raise refusal(where, "unroll=True, read from the end: Keras zeroes other steps")
+
+
+def refusal(where: str, found: str) -> UnsupportedError:
+    """The error for a mask that is not read."""
+    return UnsupportedError(
+        f"{where} would use a mask that is not read yet",
+        context=found,
+        hint="save the model without the mask where all sequences have their full length",
+        code="mask",
+    )
