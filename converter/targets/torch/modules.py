@@ -5,7 +5,7 @@ Each stands alone: it uses torch, `nn`, `F`, `Tensor`, and what it derives from 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812  the name that PyTorch users know
@@ -18,11 +18,12 @@ Bias = Tensor | None
 class Recurrence(nn.Module):
     """The loop over the steps, for cells that nn.LSTM, nn.GRU and nn.RNN lack.
 
-    Called like them, and with parameters of the same names. Eager, under torch.compile and
+    Called like them, and with parameters of the same names. Gates are recurrent_activation of
+    recurrent_slope times what others take. Eager, under torch.compile and
     torch.export; both unroll the loop for the length that they see.
     """
 
-    gates = 1
+    gates: tuple[bool, ...] = (False,)  # those with recurrent_activation
     states = 1
     biases: tuple[str, ...] = ("bias_ih",)
 
@@ -35,14 +36,16 @@ class Recurrence(nn.Module):
         bidirectional: bool = False,
         activation: Callable[[Tensor], Tensor] = torch.tanh,
         recurrent_activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        recurrent_slope: float = 1.0,
     ) -> None:
         super().__init__()
         self.hidden_size = hidden_size
         self.batch_first = batch_first
         self.activation = activation
         self.recurrent_activation = recurrent_activation
+        self.recurrent_slope = recurrent_slope
         self.directions = ("_l0", "_l0_reverse") if bidirectional else ("_l0",)
-        rows = self.gates * hidden_size
+        rows = len(self.gates) * hidden_size
         shapes = {"weight_ih": [rows, input_size], "weight_hh": [rows, hidden_size]}
         if bias:
             shapes |= {name: [rows] for name in self.biases}
@@ -56,6 +59,40 @@ class Recurrence(nn.Module):
         """The next state; x (batch, gates * hidden_size) is the input's product."""
         raise NotImplementedError
 
+    def scan(
+        self,
+        steps: Tensor,
+        state: States,
+        weight: Tensor,
+        bias: Bias,
+    ) -> tuple[Tensor, States]:
+        """Every output and the last state, where every step counts."""
+        outputs = []
+        for step in steps.unbind(0):
+            state = self.step(step, state, weight, bias)
+            outputs.append(state[0])
+        return torch.stack(outputs), state
+
+    def scan_masked(
+        self,
+        steps: Tensor,
+        state: States,
+        weight: Tensor,
+        bias: Bias,
+        mask: Tensor,
+        from_state: bool,
+    ) -> tuple[Tensor, States]:
+        """As `scan`; a step that does not count leaves the state and repeats the output."""
+        outputs = []
+        output = state[0] if from_state else torch.zeros_like(state[0])
+        for step, now in zip(steps.unbind(0), mask.unsqueeze(2).unbind(0), strict=True):
+            new = self.step(step, state, weight, bias)
+            output = torch.where(now, new[0], output)
+            pairs = zip(new, state, strict=True)
+            state = tuple(torch.where(now, *pair) for pair in pairs)
+            outputs.append(output)
+        return torch.stack(outputs), state
+
     def read(
         self,
         x: Tensor,
@@ -65,7 +102,13 @@ class Recurrence(nn.Module):
         from_state: bool,
     ) -> tuple[Tensor, States]:
         """The outputs of one direction, in the order of time, and its last state."""
-        own = dict(self.named_parameters(recurse=False))
+        own: dict[str, Tensor] = dict(self.named_parameters(recurse=False))
+        if self.recurrent_slope != 1:  # once, rather than at every step
+            slopes = [self.recurrent_slope if gate else 1 for gate in self.gates]
+            slope = x.new_tensor(slopes).repeat_interleave(self.hidden_size)
+            matrix = slope.unsqueeze(1)
+            for name, one in own.items():
+                own[name] = one * (matrix if one.dim() == 2 else slope)
         weight, bias = own["weight_hh" + direction], own.get("bias_hh" + direction)
         steps = x.flip(0) if direction.endswith("_reverse") else x
         steps = F.linear(
@@ -73,24 +116,13 @@ class Recurrence(nn.Module):
             own["weight_ih" + direction],
             own.get("bias_ih" + direction),
         )
-        outputs = []
-        counts = None
-        if mask is not None:
-            counts = mask.flip(0) if direction.endswith("_reverse") else mask
-        output = state[0] if from_state else torch.zeros_like(state[0])
-        for k, step in enumerate(steps.unbind(0)):
-            new = self.step(step, state, weight, bias)
-            if counts is not None:
-                now = counts[k].unsqueeze(1)
-                pairs = zip(new, state, strict=True)
-                new = tuple(torch.where(now, *pair) for pair in pairs)
-                output = torch.where(now, new[0], output)
-            else:
-                output = new[0]
-            state = new
-            outputs.append(output)
-        sequence = torch.stack(outputs)
-        return sequence.flip(0) if direction.endswith("_reverse") else sequence, state
+        if mask is None:
+            outputs, state = self.scan(steps, state, weight, bias)
+        else:
+            mask = mask.flip(0) if direction.endswith("_reverse") else mask
+            options = mask, from_state
+            outputs, state = self.scan_masked(steps, state, weight, bias, *options)
+        return outputs.flip(0) if direction.endswith("_reverse") else outputs, state
 
     def forward(
         self,
@@ -124,7 +156,7 @@ class Recurrence(nn.Module):
 class ActivatedLSTM(Recurrence):
     """nn.LSTM with other activations than tanh and sigmoid, and one bias."""
 
-    gates = 4
+    gates = (True, True, False, True)
     states = 2
 
     def step(self, x: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
@@ -135,11 +167,35 @@ class ActivatedLSTM(Recurrence):
         c = f * c + i * self.activation(g)
         return o * self.activation(c), c
 
+    def scan(
+        self,
+        steps: Tensor,
+        state: States,
+        weight: Tensor,
+        bias: Bias,
+    ) -> tuple[Tensor, States]:
+        """Without gradients in place: no step takes memory, or slices it."""
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return super().scan(steps, state, weight, bias)
+        h, c = state[0], state[1].clone()
+        outputs = steps.new_empty(steps.shape[0], *h.shape)
+        product = torch.empty_like(steps[0])
+        gates = product.view(product.shape[0], 4, -1)
+        ready = torch.empty_like(gates)
+        (i, f, _, o), g = ready.unbind(1), gates[:, 2]
+        weight = weight.T
+        for step, output in zip(steps.unbind(0), outputs.unbind(0), strict=True):
+            torch.addmm(step, h, weight, out=product)
+            ready.copy_(self.recurrent_activation(gates))
+            c.mul_(f).addcmul_(i, self.activation(g))
+            h = torch.mul(o, self.activation(c), out=output)
+        return outputs, (h, c)
+
 
 class ActivatedGRU(Recurrence):
     """nn.GRU with other activations than tanh and sigmoid."""
 
-    gates = 3
+    gates = (True, True, False)
     biases = ("bias_ih", "bias_hh")
 
     def step(self, x: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
@@ -156,7 +212,7 @@ class ActivatedGRU(Recurrence):
 class ResetBeforeGRU(Recurrence):
     """A GRU that applies the reset gate before the product (reset_after=False), with one bias."""
 
-    gates = 3
+    gates = (True, True, False)
 
     def step(self, x: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
         """Gates r, z, n."""
@@ -177,53 +233,73 @@ class ActivatedRNN(Recurrence):
 
 
 def masked(
-    module: nn.LSTM | nn.GRU | nn.RNN,
+    module: nn.RNNBase,
     x: Tensor,
     mask: Tensor,
     initial: Tensor | tuple[Tensor, ...] | None = None,
     from_state: bool = False,
-) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
-    """A recurrent module over the steps whose mask (batch, time) is True.
+    keep_c: bool = False,
+) -> tuple[Tensor, Tensor | tuple[Tensor, Tensor]]:
+    """A recurrent module over the steps whose mask (batch, time) is True: (sequence, h).
 
     As in Keras, a step that is skipped leaves the state and repeats the output before it. Where
     there is none before it that is zeros, or with `from_state` the initial h. The steps that
     count are moved to the front, run in one call, and their outputs spread to where they belong.
+    With `keep_c`, for an LSTM: (sequence, (h, c)).
 
-    Eager and, with a break of the graph at the lengths, under torch.compile. Not torch.export:
-    packing wants the lengths as numbers on the CPU.
+    Eager, under torch.compile and torch.export, as the module alone: torch.compile leaves the
+    loop outside of its graph, torch.export unrolls it for the length that it sees.
     """
     if not module.batch_first:
         x, mask = x.transpose(0, 1), mask.transpose(0, 1)
-    lengths, steps = mask.sum(1), mask.shape[1]
-    rows = torch.arange(len(x), device=x.device).unsqueeze(1)
-    order = (~mask).byte().argsort(dim=1, stable=True)
-    packed = nn.utils.rnn.pack_padded_sequence(
-        x[rows, order],
-        lengths.clamp(min=1).cpu(),
-        batch_first=True,
-        enforce_sorted=False,
-    )
-    packed, last = module(packed, initial)
-    outputs, _ = nn.utils.rnn.pad_packed_sequence(packed, True, total_length=steps)
-    ends = last if isinstance(last, tuple) else (last,)
-    starts = (torch.zeros_like(ends[0]),) * len(ends)
-    if initial is not None:
-        starts = initial if isinstance(initial, tuple) else (initial,)
-    seen = mask.cumsum(1)
-    spread = []
-    for k, part in enumerate(outputs.chunk(len(ends[0]), 2)):
-        # Backwards, the step before is the next one that counts.
-        index = seen - mask.long() if k else seen - 1
-        there = ((index >= 0) & (index < lengths.unsqueeze(1))).unsqueeze(2)
-        first = starts[0][k].unsqueeze(1) if from_state else 0
-        moved = part[rows, index.clamp(0, steps - 1)]
-        spread.append(torch.where(there, moved, first))
-    some = (lengths > 0).view(1, -1, 1)
-    ends = tuple(torch.where(some, *pair) for pair in zip(ends, starts, strict=True))
-    sequence = torch.cat(spread, 2)
-    if not module.batch_first:
-        sequence = sequence.transpose(0, 1)
-    return sequence, ends if isinstance(last, tuple) else ends[0]
+    run = getattr(torch, module.mode.lower())  # torch.lstm, gru, rnn_tanh or rnn_relu
+    if initial is None:
+        initial = x.new_zeros(len(module.all_weights), x.shape[0], module.hidden_size)
+        initial = (initial, initial) if module.mode == "LSTM" else initial
+    starts = initial if isinstance(initial, tuple) else (initial,)
+    rows = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
+    sequences, ends = [], []
+    for k, own in enumerate(module.all_weights):
+        weights: Sequence[Tensor] = own
+        # Backwards is forwards through what is turned round.
+        steps, counts = (x.flip(1), mask.flip(1)) if k else (x, mask)
+        steps = steps[rows, (~counts).byte().argsort(dim=1, stable=True)]
+        if keep_c:
+            steps, weights = hold_c(steps, counts, weights)
+        start = [one[k : k + 1] for one in starts]
+        state = tuple(start) if module.mode == "LSTM" else start[0]
+        options = (module.bias, 1, 0.0, module.training, False, True)
+        outputs, *last = run(steps, state, weights, *options)
+        index = counts.cumsum(1) - 1
+        first = start[0].transpose(0, 1) if from_state else 0
+        outputs = outputs[rows, index.clamp(min=0)]
+        outputs = torch.where(index.unsqueeze(2) >= 0, outputs, first)
+        last[0] = torch.where(counts.any(1, keepdim=True), outputs[:, -1], start[0])
+        sequences.append(outputs.flip(1) if k else outputs)
+        ends.append(last)
+    sequence = torch.cat(sequences, 2)
+    sequence = sequence if module.batch_first else sequence.transpose(0, 1)
+    h = torch.cat([last[0] for last in ends])
+    return sequence, (h, torch.cat([last[1] for last in ends])) if keep_c else h
+
+
+def hold_c(
+    steps: Tensor,
+    counts: Tensor,
+    weights: Sequence[Tensor],
+) -> tuple[Tensor, Sequence[Tensor]]:
+    """An LSTM's input and weights that leave c as it is behind the steps that count.
+
+    One more feature, 1 there, shuts the gate i and opens f beyond what rounds to 0 and 1.
+    """
+    weight = weights[0]
+    shut = torch.finfo(weight.dtype).max / 4
+    gates = weight.new_tensor([-shut, shut, 0, 0]).unsqueeze(1)
+    feature = gates.repeat_interleave(weight.shape[0] // 4, 0)
+    index = torch.arange(steps.shape[1], device=steps.device)
+    behind = index >= counts.sum(1, keepdim=True)
+    steps = torch.cat([steps, behind.unsqueeze(2).to(steps.dtype)], 2)
+    return steps, [torch.cat([weight, feature], 1), *weights[1:]]
 
 
 def masked_mean(x: Tensor, mask: Tensor, axis: int, keepdim: bool = False) -> Tensor:

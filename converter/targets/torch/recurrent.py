@@ -129,7 +129,9 @@ def _statement(
     wish = "" if layer.return_sequences and not one.part else one.part or "sequence"
     sequence = source.variable(whole, wish) if need_sequence else "_"
     shown = names[0] if names else "_"
-    if count == 2 and names:
+    # A masked module gives h alone where nobody asks for c.
+    alone = "masked(" in text and len(names) == 1
+    if count == 2 and names and not alone:
         shown = f"({', '.join(names)})" if len(names) == 2 else f"({shown}, _)"
     note = source.comment(whole)
     if not need_sequence:
@@ -170,7 +172,9 @@ def _called(layer: Recurrent, module: str, one: _Pass, source: Source, x: str, i
     from_state = ", from_state=True" if initial and layer.starts_from_state else ""
     if _constructor(one.direction, source)[0].startswith("nn."):
         states = f", {initial}" if initial else ""
-        return f"{source.copied('masked')}({module}, {x}, {mask}{states}{from_state})"
+        whole = layer.return_state or layer.stateful
+        kept = ", keep_c=True" if whole and one.direction.cell is Cell.LSTM else ""
+        return f"{source.copied('masked')}({module}, {x}, {mask}{states}{from_state}{kept})"
     return f"{module}({x}, {initial or None}, {mask}{from_state})"
 
 
@@ -286,8 +290,21 @@ def _constructor(direction: Direction, source: Source) -> tuple[str, list[str]]:
     if activation != TANH:
         options.append(f"activation={callable_text(activation, source)}")
     if recurrent != SIGMOID and direction.cell is not Cell.RNN:
+        recurrent, slope = _sloped(recurrent)
         options.append(f"recurrent_activation={callable_text(recurrent, source)}")
+        if slope != 1:
+            options.append(f"recurrent_slope={slope:.15g}")
     return source.copied(CLASSES[direction.cell]), options
+
+
+def _sloped(activation: Activation) -> tuple[Activation, float]:
+    """A hard_sigmoid as PyTorch's own, of a multiple of its argument."""
+    match activation:
+        case Activation("hard_sigmoid", (("alpha", float(alpha)), ("beta", 0.5))):
+            return Activation.of("hard_sigmoid"), alpha * 6
+    if activation.axes == (1,):  # of (batch, units); the class has the gates in between
+        return Activation.of(activation.kind, axis=-1), 1.0
+    return activation, 1.0
 
 
 def _training_note(direction: Direction) -> str:

@@ -38,7 +38,7 @@ LOAD = '''def load(path: str | Path | None = None) -> {name}:
 MANY = 4
 """Outputs that are not counted in the return type."""
 
-RESERVED = FILE_NAMES | {"Callable"}
+RESERVED = FILE_NAMES | {"Callable", "Sequence"}
 
 
 def write_source(model: Model) -> Source:
@@ -116,8 +116,9 @@ def _plain(text: str) -> str:
 def _imports(code: str) -> str:
     """What the code below uses."""
     lines = ["from pathlib import Path", ""]
-    if "Callable[" in code:
-        lines.insert(0, "from collections.abc import Callable")
+    abstract = [name for name in ("Callable", "Sequence") if f"{name}[" in code]
+    if abstract:
+        lines.insert(0, f"from collections.abc import {', '.join(abstract)}")
     if "torch." in code:
         lines.append("import torch")
     if "F." in code:

@@ -92,6 +92,158 @@ def test_the_reset_gate_of_a_reset_before_gru_is_in_the_product():
     assert not torch.allclose(sequence[:, 0], update * h[0] + (1 - update) * after)
 
 
+def test_a_slope_is_that_of_the_gates_alone():
+    def steeper(x):
+        return F.hardsigmoid(1.2 * x)
+
+    x = torch.randn(2, 5, 3)
+    for kind in (modules.ActivatedLSTM, modules.ActivatedGRU, modules.ResetBeforeGRU):
+        one = kind(3, 4, recurrent_activation=steeper)
+        other = kind(3, 4, recurrent_activation=F.hardsigmoid, recurrent_slope=1.2)
+        usual = kind(3, 4, recurrent_activation=F.hardsigmoid)
+        for module in (other, usual):
+            module.load_state_dict(one.state_dict())
+        torch.testing.assert_close(other(x)[0], one(x)[0], rtol=0, atol=1e-14)
+        assert not torch.allclose(usual(x)[0], one(x)[0])
+
+
+@pytest.mark.parametrize(
+    "activations",
+    [
+        {"recurrent_activation": F.hardsigmoid},
+        {"activation": F.softsign, "recurrent_activation": lambda x: x.softmax(-1)},
+        {"activation": lambda x: x, "recurrent_activation": lambda x: x},  # the same memory
+    ],
+)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_an_lstm_without_gradients_is_the_one_with_them(activations, bidirectional):
+    lstm = modules.ActivatedLSTM(3, 4, bidirectional=bidirectional, **activations)
+    x, initial = torch.randn(5, 2, 3), tuple(torch.randn(2, 1 + bidirectional, 2, 4))
+    kept = [one.clone() for one in initial]
+    expected, ends = lstm(x, initial)
+    with torch.no_grad():
+        sequence, last = lstm(x, initial)
+    for one, other in zip((sequence, *last), (expected, *ends), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
+    assert all(torch.equal(one, other) for one, other in zip(kept, initial, strict=True))
+
+
+COUNTS = torch.tensor(
+    [
+        [1, 1, 1, 1, 1],
+        [1, 1, 1, 0, 0],
+        [0, 0, 1, 1, 1],
+        [1, 0, 1, 0, 1],
+        [0, 0, 0, 0, 0],
+    ],
+    dtype=torch.bool,
+)
+
+
+def step_by_step(module, x, mask, initial, from_state):
+    """A sequence and the last states by one call for each example and step."""
+    sequences, lasts = [], []
+    for k in range(1 + module.bidirectional):
+        one = type(module)(module.input_size, module.hidden_size, batch_first=True)
+        suffix = "_reverse" if k else ""
+        own = module.state_dict()
+        one.load_state_dict({name: own[name + suffix] for name in one.state_dict()})
+        rows, ends = [], []
+        for example in range(len(x)):
+            state = tuple(start[k : k + 1, example : example + 1] for start in initial)
+            output = state[0][0, 0] if from_state else torch.zeros(module.hidden_size)
+            outputs = [None] * x.shape[1]
+            for t in range(x.shape[1])[:: -1 if k else 1]:
+                if mask[example, t]:
+                    given = state if len(state) == 2 else state[0]
+                    result, last = one(x[example : example + 1, t : t + 1], given)
+                    output, state = result[0, 0], states(last)
+                outputs[t] = output
+            rows.append(torch.stack(outputs))
+            ends.append([each[0, 0] for each in state])
+        sequences.append(torch.stack(rows))
+        lasts.append([torch.stack(each) for each in zip(*ends, strict=True)])
+    return torch.cat(sequences, -1), [torch.stack(each) for each in zip(*lasts, strict=True)]
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("from_state", [False, True])
+def test_a_masked_module_reads_the_steps_that_count_alone(kind, bidirectional, from_state):
+    module = kind(3, 4, batch_first=True, bidirectional=bidirectional)
+    x, initial = torch.randn(5, 5, 3), tuple(torch.randn(2, 1 + bidirectional, 5, 4))
+    initial = initial if kind is nn.LSTM else initial[:1]
+    expected, ends = step_by_step(module, x, COUNTS, initial, from_state)
+    given = initial if kind is nn.LSTM else initial[0]
+    keep = {"keep_c": True} if kind is nn.LSTM else {}
+    sequence, last = modules.masked(module, x, COUNTS, given, from_state, **keep)
+    for one, other in zip((sequence, *states(last)), (expected, *ends), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
+    assert torch.allclose(modules.masked(module, x, COUNTS, given, from_state)[0], sequence)
+    for wrong in (COUNTS.flip(0), COUNTS.flip(1), torch.ones_like(COUNTS)):
+        found, _ = modules.masked(module, x, wrong, given, from_state)
+        assert not torch.allclose(found, expected)
+
+
+def test_an_lstm_keeps_c_in_float32_whatever_is_behind():
+    lstm = nn.LSTM(3, 4, batch_first=True).float()
+    x = 1e4 * torch.randn(5, 5, 3, dtype=torch.float32)
+    other = torch.where(COUNTS.unsqueeze(2), x, -x.flip(0))
+    with torch.inference_mode():
+        (_, (_, c)), (_, (_, again)) = (
+            modules.masked(lstm, one, COUNTS, keep_c=True) for one in (x, other)
+        )
+    assert torch.equal(c, again)
+    assert not c[:, 4].any()  # no step counts: the initial c
+
+
+def test_gradients_of_a_masked_module_are_those_of_the_steps_that_count():
+    lstm = nn.LSTM(2, 3, batch_first=True, bidirectional=True)
+    x = torch.randn(5, 5, 2, requires_grad=True)
+
+    def both(x):
+        sequence, (h, c) = modules.masked(lstm, x, COUNTS, keep_c=True)
+        return sequence, h, c
+
+    assert torch.autograd.gradcheck(both, (x,), fast_mode=True)
+    sum(one.sum() for one in both(x)).backward()
+    assert not x.grad[~COUNTS].any()
+    assert all(parameter.grad.isfinite().all() for parameter in lstm.parameters())
+
+
+class MaskedTagger(nn.Module):
+    """A module as the generated code has it."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.lstm = kind(3, 4, batch_first=True, bidirectional=True)
+
+    def forward(self, x, mask):
+        """The sequence and the last h."""
+        if isinstance(self.lstm, nn.LSTM):
+            return modules.masked(self.lstm, x, mask)
+        sequence, (h, _) = self.lstm(x, None, mask)
+        return sequence, h
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, modules.ActivatedLSTM])
+def test_masks_work_under_compile_and_export(kind):
+    tagger = MaskedTagger(kind).eval()
+    x = torch.randn(5, 5, 3)
+    expected = tagger(x, COUNTS)
+    torch._dynamo.reset()
+    compiled = torch.compile(tagger, backend="aot_eager")
+    free = torch.export.Dim.AUTO
+    shapes = {"x": {0: free}, "mask": {0: free}}
+    exported = torch.export.export(tagger, (x, COUNTS), dynamic_shapes=shapes).module()
+    for module in (compiled, exported):
+        for one, other in zip(module(x, COUNTS), expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
+    fewer = exported(x[:3], COUNTS[:3])
+    torch.testing.assert_close(fewer[0], expected[0][:3], rtol=0, atol=1e-14)
+    assert not torch.allclose(exported(x, COUNTS.flip(0))[0], expected[0])
+
+
 def test_gradients_reach_every_parameter_of_a_cell_class():
     lstm = modules.ActivatedLSTM(2, 3, bidirectional=True, activation=F.softsign)
     x = torch.randn(4, 2, 2)
