@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from converter.onnx_file import to_onnx
     from converter.readers import read
+    from converter.states import explicit_states
     from converter.verify import verify
     from converter.verify.verdict import Comparison, Status, Verdict
 
@@ -65,6 +66,7 @@ __all__ = [
     "Verdict",
     "WeightError",
     "convert",
+    "explicit_states",
     "gru_from_torch",
     "gru_to_torch",
     "inspect",
@@ -95,6 +97,7 @@ _WHERE = {
     ),
     "converter.onnx_file": ("to_onnx",),
     "converter.readers": ("read",),
+    "converter.states": ("explicit_states",),
     "converter.verify": ("verify",),
     "converter.verify.verdict": ("Comparison", "Status", "Verdict"),
 }

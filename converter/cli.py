@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Format = Literal["text", "json"]
 To = Literal["pytorch", "onnx", "keras", "h5", "weights.h5", "state-dict"]
+State = Literal["kept", "explicit"]
 EraName = Literal["keras-1", "keras-2", "tf-keras", "keras-3"]
 
 INTERRUPTED = 130
@@ -48,6 +49,7 @@ def convert(
     arch: Path | None = None,
     keras_python: Path | None = None,
     opset: int | None = None,
+    state: State = "kept",
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -70,6 +72,8 @@ def convert(
         keras_python: A Python that has Keras, to load and run a Keras file that was written;
             without it the one that runs ifco, if it has.
         opset: Of an ONNX file, from 15; by default one that most runtimes read.
+        state: explicit makes the states of recurrent layers inputs and outputs of the model: of
+            those that keep them (stateful=True), and of all that read forwards from zeros.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
     """
@@ -89,6 +93,7 @@ def convert(
             arch=arch,
             keras_python=keras_python,
             opset=opset,
+            state=state,
         )
     show(format, lambda console: show_conversion(console, done), lambda: conversion_as_dict(done))
     return 0 if exit_zero or done.verdict is None else done.verdict.status.exit_code
@@ -154,6 +159,7 @@ def verify(
     era: EraName | None = None,
     arch: Path | None = None,
     keras_python: Path | None = None,
+    state: State = "kept",
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -170,6 +176,7 @@ def verify(
         arch: The architecture of weights: JSON, YAML, or another saved model in any form.
         keras_python: A Python that has Keras, to load and run a Keras file; without it the one
             that runs ifco, if it has.
+        state: As it was converted.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
     """
@@ -177,7 +184,14 @@ def verify(
     from converter.verify import verify as decide
 
     with progress(f"verifying {artefact or original}"):
-        verdict = decide(original, artefact, era=era_of(era), arch=arch, keras_python=keras_python)
+        verdict = decide(
+            original,
+            artefact,
+            era=era_of(era),
+            arch=arch,
+            keras_python=keras_python,
+            state=state,
+        )
     show(format, lambda console: show_verdict(console, verdict), verdict.as_dict)
     return 0 if exit_zero else verdict.status.exit_code
 

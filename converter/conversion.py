@@ -13,6 +13,7 @@ from converter.artefacts import RECORD, TARGETS, Artefact, Options, check_suffix
 from converter.description import Era, Model
 from converter.ledger import entries
 from converter.output import Staging, staged
+from converter.states import with_states
 from converter.verify.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def convert(
     arch: Architecture | None = None,
     keras_python: str | os.PathLike[str] | None = None,
     opset: int | None = None,
+    state: str = "kept",
 ) -> Conversion:
     """Convert a saved model or one in memory, and verify what was written.
 
@@ -71,6 +73,8 @@ def convert(
         keras_python: An interpreter that has Keras, to load a Keras file that was written; without
             it this one, if it has.
         opset: Of an ONNX file; by default one that most runtimes read.
+        state: "explicit" makes the states of recurrent layers inputs and outputs, as
+            `converter.explicit_states` does.
 
     Raises:
         ConverterError: It cannot be read, expressed or written.
@@ -83,7 +87,7 @@ def convert(
     else:
         from converter.readers import read
 
-    model = read(source, era=era, arch=arch)
+    model = with_states(read(source, era=era, arch=arch), state)
     artefact = target.make(model, place.name, Options(keras_python, opset))
     alone = place.name if target.suffix else ""
     folder = place.parent if alone else place

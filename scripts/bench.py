@@ -1,4 +1,4 @@
-"""Measure: `python -m scripts.bench convert [MODEL]`, `python -m scripts.bench memory`.
+"""Measure: `python -m scripts.bench convert [MODEL]`, `... memory`, `... torch`.
 
 convert: the whole process that turns a saved Keras model into something else: `ifco convert` to
 PyTorch without and with verification, Keras's own load, and `python -m tf2onnx.convert --keras`.
@@ -6,6 +6,8 @@ They alternate, five rounds after one to warm up; wall time and peak memory, and
 
 memory: `ifco convert --no-verify` of a model of 1 GB, 40 equal LSTM layers, as .keras and as .h5.
 Its peak is to be below the largest array and 150 MB. Linux only.
+
+torch: what masks and other activations cost in PyTorch beside nn.LSTM, in alternating rounds.
 """
 
 from __future__ import annotations
@@ -193,19 +195,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=["convert", "memory"], nargs="?", default="convert")
+    parser.add_argument(
+        "what", choices=["convert", "memory", "torch"], nargs="?", default="convert"
+    )
     parser.add_argument("model", type=Path, nargs="?", default=EXAMPLE)
     parser.add_argument(
         "--peer-python",
         default=sys.executable,
         help="an interpreter with keras, tensorflow and tf2onnx",
     )
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, help="5, for torch 15")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
     given = parser.parse_args()
     if given.what == "memory":
         memory()
+    elif given.what == "torch":
+        from scripts.bench_torch import report
+
+        print(machine())
+        report(given.rounds or 15, given.threads)
     else:
-        convert(given.model, given.peer_python, given.rounds)
+        convert(given.model, given.peer_python, given.rounds or 5)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from converter.errors import FormatError, UsageError
 from converter.gates import Array
 from converter.ledger import wrong_arrays
 from converter.runtimes import ArtefactFailure
+from converter.states import with_states
 from converter.verify.comparison import compare
 from converter.verify.inputs import cases
 from converter.verify.verdict import Comparison, Status, Verdict
@@ -31,6 +32,7 @@ def verify(
     era: Era | None = None,
     arch: Architecture | None = None,
     keras_python: str | os.PathLike[str] | None = None,
+    state: str = "kept",
 ) -> Verdict:
     """Hold a converted model against its source, by the judge. It executes the artefact.
 
@@ -41,6 +43,7 @@ def verify(
         era: As for `convert`.
         arch: As for `convert`.
         keras_python: As for `convert`.
+        state: As for `convert`.
 
     Raises:
         ConverterError: One of them cannot be read.
@@ -64,7 +67,7 @@ def verify(
 
         written = StateDict(read_recurrent(source, era=era, arch=arch), path.name)
         return written.verdict_on(read_tensors(path), str(path))
-    model = read(source, era=era, arch=arch)
+    model = with_states(read(source, era=era, arch=arch), state)
     if path.is_file() and _is_onnx(path):
         from converter.targets.onnx import write_graph
         from converter.verify.onnx import verify_onnx

@@ -230,6 +230,31 @@ def test_a_state_that_is_lost_between_calls_shows(saved: dict[str, Path], name: 
     assert distances[1] > 1e-3
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_caller_that_carries_the_states_gets_what_keras_keeps(
+    saved: dict[str, Path], name: str
+) -> None:
+    folder = saved["keras"]
+    held = converter.explicit_states(model_of(folder, name))
+    module = converter.to_torch(held).double()
+    first = arrays(folder, name, "in", 0)
+    states = [np.zeros([len(first[0]), *value.shape[1:]]) for value in held.inputs[len(first) :]]
+    in_torch = states
+    for call in (0, 1):
+        given, expected = arrays(folder, name, "in", call), arrays(folder, name, "exact", call)
+        count = len(expected)
+        found = converter.judge(held, *given, *states)
+        assert distance(found[:count], expected) < EXACT
+        with torch.inference_mode():
+            tensors = [torch.from_numpy(np.asarray(one)) for one in (*given, *in_torch)]
+            made = module(*(one.double() for one in tensors))
+        assert distance(made[:count], expected) < EXACT
+        if call:
+            lost = converter.judge(held, *given, *(0 * one for one in states))
+            assert distance(lost[:count], expected) > 1e-3
+        states, in_torch = list(found[count:]), [one.numpy() for one in made[count:]]
+
+
 def test_states_are_no_parameters_and_not_in_the_file(saved: dict[str, Path]) -> None:
     module = converter.to_torch(model_of(saved["keras"], "stream"))
     assert any(name.endswith("_h") for name in dict(module.named_buffers()))
