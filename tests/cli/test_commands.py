@@ -58,6 +58,7 @@ class Library:
         era: Era | None = None,
         arch: Path | None = None,
         keras_python: Path | None = None,
+        state: str = "kept",
     ) -> Verdict:
         self.called("verify", source, artefact, era)
         assert self.verdict is not None
@@ -121,6 +122,7 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
                 "arch": None,
                 "keras_python": None,
                 "opset": None,
+                "state": "kept",
             },
         )
     ]
@@ -156,6 +158,7 @@ def test_convert_takes_what_is_typed(ifco: Command, library: Library) -> None:
         "arch": None,
         "keras_python": None,
         "opset": None,
+        "state": "kept",
     }
 
 
