@@ -22,8 +22,12 @@ from converter.description import (
     MultiHeadAttention,
     Weight,
 )
+from converter.errors import UnsupportedError
 from converter.gates import Array
+from converter.runtimes.keras import Job, run
+from converter.targets.keras import Dialect, write_model
 from tests.asking import asked_once
+from tests.targets.keras.keras_files import put
 
 EXACT = 1e-12
 """Of the largest output, in float64: sums of a few elements in another order."""
@@ -113,6 +117,72 @@ def test_tf_keras_means_what_the_judge_computes_and_the_module_too(saved: Path, 
     assert judged(model, folder, name, "1out") < FLOAT32
     assert judged(model, folder, name, "0out") < FLOAT32
     assert computed(model, folder, name) < FLOAT32
+
+
+# As a file for today's Keras
+
+WRITTEN = [
+    "dot_masked", "dot_masked_causal", "dot_masked_value", "additive_masked", "concat_plain",
+    "heads_given", "heads_given_key", "heads_given_query", "heads_twice", "heads_dropped",
+    "heads_carried_scores", "heads_allowed", "heads_allowed_dropout", "heads_shared",
+    "heads_shape", "softmax_masked", "grouped_carried", "axis_last_carried", "einsum_shared",
+    "transformer", "translator",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """How far Keras's answers to each written file are from those to its source."""
+    folder = saved / "keras"
+    files = tmp_path_factory.mktemp("written")
+    jobs = [
+        Job(
+            put(write_model(model_of(folder, name)), files / f"{name}.keras"),
+            [arrays(folder, name, "0in"), arrays(folder, name, "1in")],
+            None,
+        )
+        for name in WRITTEN
+    ]
+    distances = {}
+    for name, given in zip(WRITTEN, run(jobs, backend="tensorflow").outputs, strict=True):
+        assert isinstance(given, list), given
+        distances[name] = max(
+            distance(tuple(one), arrays(folder, name, f"{case}out"))
+            for case, one in enumerate(given)
+        )
+    return distances
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_keras_answers_a_written_file_as_its_source(written: dict[str, float], name: str) -> None:
+    assert written[name] < FLOAT32
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("heads_carried", "scores lowered in the model, equal in Keras"),
+        ("heads_carried_scores", "scores lowered in the model, zero in Keras"),
+        ("softmax_masked", "scores lowered in the model, zero in Keras"),
+    ],
+)
+def test_what_keras_3_does_otherwise_is_refused(saved: Path, name: str, found: str) -> None:
+    model = model_of(saved / "tf_keras", name)
+    with pytest.raises(UnsupportedError) as caught:
+        write_model(model)
+    layer = model.calls[-1].layer.name
+    assert str(caught.value) == (
+        f"error[mask]: layer '{layer}' would be given another mask in Keras\n"
+        f"  found: where all are masked: {found}\n"
+        "  help:  --to pytorch and --to onnx can say it"
+    )
+
+
+def test_heads_cannot_be_said_in_a_legacy_file(saved: Path) -> None:
+    model = model_of(saved / "tf_keras", "heads")
+    with pytest.raises(UnsupportedError) as caught:
+        write_model(model, Dialect.LEGACY)
+    assert caught.value.code == "legacy-arguments"
 
 
 # The opposite: the same with one thing wrong

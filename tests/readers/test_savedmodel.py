@@ -27,7 +27,7 @@ from tests.readers.tensorflow_files import (
 Error = Callable[[Callable[[], object]], str]
 
 DATA = Path(__file__).parents[1] / "data" / "savedmodel"
-MODELS = ("layers", "traced", "trained")
+MODELS = ("attention", "layers", "traced", "trained")
 ROUNDING = 1e-5
 """Of the largest output: Keras's float32 over up to seven steps. Measured: 4e-7."""
 
