@@ -25,6 +25,17 @@ def words(keras: Keras) -> Model:
     )
 
 
+def windows(keras: Keras) -> Model:
+    """A convolution and an EinsumDense."""
+    layers = keras.layers
+    return chain(
+        keras,
+        (None, 3),
+        layers.Conv1D(4, 3, padding="same"),
+        layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3), bias_axes="e"),
+    )
+
+
 def with_lora(keras: Keras, model: Model) -> None:
     """Adds LoRA to each layer that takes it, with a factor that is not 1."""
     random = np.random.default_rng(5)
@@ -91,6 +102,16 @@ add(
     formats=HDF5,
     exact=False,
     finish=quantized_with_lora,
+)
+
+
+add(
+    "lora_of_kernels",
+    windows,
+    "LoRA of kernels that are no matrices.",
+    formats=BOTH,
+    exact=False,
+    finish=with_lora,
 )
 
 

@@ -22,6 +22,7 @@ from converter.readers.keras.activation import read_activation
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
+from converter.readers.keras.quantized import Matrix
 from converter.readers.keras.weights import Weights
 
 RANKS = {f"{kind}{rank}D": rank for kind in ("Conv", "Convolution") for rank in (1, 2, 3)}
@@ -56,10 +57,6 @@ def _bias(config: Config, weights: Weights, filters: int) -> Weight | None:
 @reads(*RANKS)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     rank = RANKS[config.kind]
-    for key in ("lora_rank", "lora_alpha"):
-        config.must_be(
-            key, None, code="stored-weights", hint="save the model with plain float32 weights"
-        )
     settings = _windowed(config, writer, rank, "valid", "same", *["causal"][: 2 - rank])
     filters = config.integer("filters", "nb_filter", most=MAX_UNITS)
     groups = config.integer("groups", most=MAX_UNITS, default=1)
@@ -75,8 +72,11 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         size = convolution_1.kernel_size(config, rank)
         kernel = convolution_1.kernel(config, weights, size, channels, filters, writer)
     else:
-        size = config.sizes("kernel_size", rank=rank)
-        kernel = _kernel(weights, "kernel", writer, (*size, channels // groups, filters))
+        shape = (*config.sizes("kernel_size", rank=rank), channels // groups, filters)
+        if writer.keras_3:
+            kernel = Matrix(config, writer, weights, "kernel", shape).weight()
+        else:
+            kernel = _kernel(weights, "kernel", writer, shape)
     bias = _bias(config, weights, filters)
     return Convolution(**settings, kernel=kernel, bias=bias, groups=groups)
 

@@ -78,7 +78,7 @@ class Lora:
 
 
 class Matrix:
-    """The kernel of a Dense or EinsumDense, or the table of an Embedding, as it is stored.
+    """The kernel of a Dense, EinsumDense or convolution, or the table of an Embedding, as stored.
 
     Args:
         config: Of the layer; its dtype becomes that from which it is quantised.
