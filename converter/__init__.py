@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     )
     from converter.onnx_file import to_onnx
     from converter.readers import read
+    from converter.readers.keras.custom import register
+    from converter.readers.keras.described import CustomLayer
     from converter.states import explicit_states
     from converter.verify import verify
     from converter.verify.verdict import Comparison, Status, Verdict
@@ -53,6 +55,7 @@ __all__ = [
     "Comparison",
     "Conversion",
     "ConverterError",
+    "CustomLayer",
     "Era",
     "FormatError",
     "KerasWeights",
@@ -74,6 +77,7 @@ __all__ = [
     "lstm_from_torch",
     "lstm_to_torch",
     "read",
+    "register",
     "rnn_from_torch",
     "rnn_to_torch",
     "to_onnx",
@@ -97,6 +101,8 @@ _WHERE = {
     ),
     "converter.onnx_file": ("to_onnx",),
     "converter.readers": ("read",),
+    "converter.readers.keras.custom": ("register",),
+    "converter.readers.keras.described": ("CustomLayer",),
     "converter.states": ("explicit_states",),
     "converter.verify": ("verify",),
     "converter.verify.verdict": ("Comparison", "Status", "Verdict"),

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import doctest
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import h5py
 import pytest
 
 import converter
+from converter.readers.keras import custom
 from converter.report.inspection import inspect
 from tests.cli.command import Command
 from tests.report.models import question
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RECIPES = ("question.md", "custom-layers.md")
 EXAMPLES = [*(ROOT / "tests/data/examples").glob("*"), ROOT / "tests/data/bad/lambda_layer.keras"]
 
 
@@ -29,6 +34,7 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for example in EXAMPLES:
         shutil.copy(example, tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(custom, "_DESCRIPTIONS", {})  # a page may describe its classes
     return tmp_path
 
 
@@ -98,14 +104,11 @@ def test_the_table_of_the_question_is_what_inspect_finds() -> None:
 
 
 @pytest.mark.slow
-def test_keras_makes_the_file_of_the_question(
-    tmp_path: Path, ifco: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keras_makes_the_files_of_the_pages(tmp_path: Path) -> None:
     pytest.importorskip("keras")
-    page = (ROOT / "docs/question.md").read_text()
-    (recipe,) = blocks(page, "python")
+    recipes = [blocks((ROOT / "docs" / page).read_text(), "python")[0] for page in RECIPES]
     done = subprocess.run(
-        [sys.executable, "-c", recipe],
+        [sys.executable, "-c", "\n".join(recipes)],
         cwd=tmp_path,
         env=os.environ | {"KERAS_BACKEND": "torch"},
         check=True,
@@ -113,9 +116,28 @@ def test_keras_makes_the_file_of_the_question(
         text=True,
         timeout=300,
     )
-    assert done.stdout == "16\n"
-    # The hash differs: an archive holds the time at which it was made.
-    made = ifco("inspect question.keras").out
-    monkeypatch.chdir(ROOT)
-    kept = ifco("inspect docs/question.keras").out
-    assert re.sub(r"sha256 .*|^docs/", "", made) == re.sub(r"sha256 .*|^docs/", "", kept)
+    count, answer = done.stdout.splitlines()
+    assert count == "16"
+    assert f"\n{answer}\n" in (ROOT / "docs/custom-layers.md").read_text()  # what the judge says
+    for made in tmp_path.iterdir():
+        kept = ROOT / "docs" / made.name
+        assert held(made) == held(kept), made.name
+
+
+def held(path: Path) -> dict[str, object]:
+    """The config of a model, and its arrays: all but when and by whom it was saved."""
+    source: Path | io.BytesIO = path
+    found: dict[str, object] = {}
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            config = archive.read("config.json").decode()
+            found["config"] = re.sub(r'"shared_object_id": \d+', "", config)
+            source = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(source) as file:
+        found["model_config"] = file.attrs.get("model_config")
+        file.visititems(
+            lambda name, item: found.update(
+                {name: item[()].tobytes()} if isinstance(item, h5py.Dataset) else {}
+            )
+        )
+    return found

@@ -12,9 +12,18 @@ from converter.description import Era, Layer
 from converter.errors import ConverterError
 from converter.gates import Array
 from converter.readers import read
+from tests.asking import asked_once
 from tests.readers.files import archive, given, layer, sequential
+from tests.readers.live_keras import KERAS
 
 One = Callable[..., Layer]
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with what each Keras made and found."""
+    commands = {who: ("tests.readers.live_keras", who, f"{{folder}}/{who}") for who in KERAS}
+    return asked_once(tmp_path_factory, "live", commands)
 
 
 @pytest.fixture
@@ -36,7 +45,7 @@ def one(file: Path) -> One:
         inside: str = "",
         **settings: Any,
     ) -> Layer:
-        from converter.readers.keras.archive import snake_case
+        from converter.readers.keras.folders import snake_case
 
         folder = f"layers/{snake_case(kind)}/{inside}vars"
         config = sequential(given(shape), layer(kind, "it", **settings))

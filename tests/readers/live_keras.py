@@ -20,8 +20,10 @@ import numpy as np
 
 import converter
 from converter.errors import ConverterError
+from tests.readers import custom_keras
 from tests.readers.files import same
 
+KERAS = ("keras", "torch", "tf_keras")
 FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "torch", "jax")
 Build = Callable[[Any], Any]
 CASES: dict[str, Build] = {}
@@ -271,6 +273,32 @@ def megabytes(keras: Any, folder: Path) -> dict[str, float]:
     return {"all": read.parameters * 4 / 2**20, "read": reading / 2**20, "write": writing / 2**20}
 
 
+def own_classes(keras: Any, folder: Path) -> dict[str, str]:
+    """What a model in memory is before its classes are described, and then: "" where the file."""
+    folder.mkdir()
+    found: dict[str, str] = {}
+    models: dict[str, Any] = {}
+
+    def look(name: str, model: Any) -> None:
+        found[f"{name}, unknown"] = error_of(lambda: converter.read(model))
+        models[name] = model
+
+    custom_keras.save(keras, folder, look)
+    importlib.import_module("tests.readers.custom_layers")
+    for name, model in models.items():
+        live = converter.read(model)
+        forms = {form: folder / f"{name}.{form}" for form in ("keras", "h5")}
+        wrong = [
+            form
+            for form, path in forms.items()
+            if not same(live, converter.read(path), names=form == "keras")
+        ]
+        apart = converter.read(folder / f"{name}.weights.h5", arch=model)
+        found[name] = " ".join(wrong + ["apart"] * (not same(apart, live, names=False)))
+        found[f"{name}, hash"] = live.source.sha256
+    return found
+
+
 def main(which: str, folder: Path) -> None:
     """Look at everything that one Keras makes."""
     keras = importlib.import_module("tf_keras" if which == "tf_keras" else "keras")
@@ -282,6 +310,7 @@ def main(which: str, folder: Path) -> None:
     found["refusals"] = refusals(keras, folder / "stateful/model.weights.h5")
     found["conversion"] = conversion(keras, folder)
     found["megabytes"] = megabytes(keras, folder)
+    found["own classes"] = own_classes(keras, folder / "own")
     (folder / "result.json").write_text(json.dumps(found))
 
 

@@ -208,8 +208,8 @@ def test_a_class_of_keras_is_one_by_its_module(module: str | None, file: Path) -
         {"module": "kerasx.layers"},
         {"module": "my.keras.layers"},
         {"module": ["keras.layers"]},
-        {"registered_name": "mine>LSTM"},
         {"registered_name": "Other"},
+        {"registered_name": "LSTM", "module": None},  # a class of a script
         {"registered_name": 3},
     ],
 )

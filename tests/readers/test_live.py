@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import converter
 from converter.errors import ConverterError
-from tests.asking import asked_once
-from tests.readers.live_keras import CASES
-
-KERAS = ("keras", "torch", "tf_keras")
+from tests.readers.live_keras import CASES, KERAS
 
 FLOAT32 = 1e-6
 """Of the largest output: Keras's own rounding over four steps, measured below 4e-7."""
 
 
 @pytest.fixture(scope="session")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def found(live: Path) -> dict[str, Any]:
     """What each Keras's process found."""
-    commands = {who: ("tests.readers.live_keras", who, f"{{folder}}/{who}") for who in KERAS}
-    folder = asked_once(tmp_path_factory, "live", commands)
-    return {who: json.loads((folder / who / "result.json").read_text()) for who in KERAS}
+    return {who: json.loads((live / who / "result.json").read_text()) for who in KERAS}
 
 
 @pytest.mark.parametrize("who", KERAS)

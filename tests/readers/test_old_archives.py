@@ -13,7 +13,7 @@ import pytest
 
 from converter.judge import judge
 from converter.readers import read
-from converter.readers.keras.archive import snake_case
+from converter.readers.keras.folders import snake_case
 from tests.readers.files import CONFIG, METADATA, WEIGHTS, archive, counted, stored
 
 Error = Callable[[Callable[[], object]], str]

@@ -161,7 +161,7 @@ def test_other_classes_are_unknown(kind: str, file: Path, error_of: Error) -> No
     assert refusal(error_of, file, layer(kind, "u")) == (
         "error[unknown-layer]: layer 'u' of model is of a class that is not known\n"
         f'  found: "{kind}"\n'
-        "  help:  replace it by layers of Keras itself; code of other classes is never run"
+        f"  help:  describe it: converter.register('{kind}'), see docs/custom-layers.md"
     )
 
 

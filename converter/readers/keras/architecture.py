@@ -9,7 +9,8 @@ from typing import Any
 from converter.errors import ConverterError, FormatError, UnsupportedError
 from converter.readers.keras.branches import as_graph, begins_with_merge
 from converter.readers.keras.calls import Arguments, Reference, calls, tensors
-from converter.readers.keras.config import Config, malformed, serialized, unknown
+from converter.readers.keras.config import Config, is_registered, malformed, serialized
+from converter.readers.keras.custom import unknown
 from converter.readers.keras.origins import MaskOperation, is_mask_operation, mask_operation
 from converter.readers.keras.refused import refuse
 from converter.readers.strict import named, shown
@@ -24,6 +25,7 @@ class LayerPart:
 
     Attributes:
         kind: Its class.
+        class_name: Its class, without the package under which it is registered.
         name: In its model.
         path: In the whole: "outer/inner".
         config: As the file has it.
@@ -34,6 +36,7 @@ class LayerPart:
     """
 
     kind: str
+    class_name: str
     name: str
     path: str
     config: Any
@@ -217,11 +220,13 @@ def _layer(item: object, owner: ModelPart, prefix: str) -> LayerPart:
     where = f"layer {named(path)} of {owner.file}"
     if not isinstance(item, dict) or not isinstance(item.get("class_name"), str):
         raise malformed(where, item, "an object with a class_name and a config")
-    refuse(item["class_name"], item.get("module"), item.get("config"), where)
+    if not is_registered(item.get("registered_name")):
+        refuse(item["class_name"], item.get("module"), item.get("config"), where)
     kind, config = serialized(item, where)
     frozen = isinstance(config, dict) and config.get("trainable") is False
     layer = LayerPart(
         kind=kind,
+        class_name=item["class_name"].rpartition(">")[2],
         name=name,
         path=path,
         config=config,
@@ -245,6 +250,8 @@ def _model_of_each_step(layer: LayerPart) -> ModelPart | None:
     if not isinstance(inner, dict) or inner.get("class_name") not in MODELS:
         return None
     kind, config = serialized(inner, f"layer of {view.where}")
+    if kind not in MODELS:
+        return None
     view.float32()
     view.done()
     name = config.get("name") if isinstance(config, dict) else None

@@ -14,9 +14,6 @@ with weights twice there, so that the second LSTM is `lstm_2`. On Windows they w
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 
 from converter.description import Era, Model
@@ -24,9 +21,10 @@ from converter.errors import FormatError, UnsupportedError
 from converter.readers import zipped
 from converter.readers.beside import beside, is_beside, sha256_of
 from converter.readers.file import Content, File, Part
-from converter.readers.keras.architecture import LayerPart, ModelPart, read_model
+from converter.readers.keras.architecture import ModelPart, read_model
 from converter.readers.keras.assembly import assembled
 from converter.readers.keras.era import Writer
+from converter.readers.keras.folders import places
 from converter.readers.keras.hdf5 import Hdf5
 from converter.readers.keras.weights import Expected, Found, checked, damaged, missing, surplus
 from converter.readers.strict import MAX_BYTES, named, parse, shown, too_large
@@ -51,9 +49,6 @@ NOT_LAYERS = frozenset(
     }
 )
 """Groups beside the layers that no answer depends on."""
-
-CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
-"""Classes that are called otherwise in a config."""
 
 RANDOM = "seed_generator"
 """The state of a random number generator, in a group of that name in a layer."""
@@ -195,39 +190,3 @@ def search_vars(
     if left:
         raise surplus(left, path)
     return found
-
-
-def places(
-    model: ModelPart, with_weights: set[LayerPart], writer: Writer, old: bool, prefix: str = ""
-) -> Iterator[tuple[LayerPart, str]]:
-    """The folder of each layer.
-
-    Args:
-        model: Of the layers.
-        with_weights: Those that have weights.
-        writer: Who wrote the file.
-        old: The folders are called as up to Keras 2.14.
-        prefix: The folder of the model.
-    """
-    container = "_layer_checkpoint_dependencies" if old else "layers"
-    counts: Counter[str] = Counter()
-    for layer in model.layers:
-        if model.sequential and layer.kind == "InputLayer":
-            continue  # it is not in the `layers` of a Sequential
-        name = snake_case(CLASSES.get(layer.kind, layer.kind))
-        count = counts[name]
-        place = f"{prefix}{container}/{name}" + (f"_{count}" if count else "")
-        yield layer, place
-        has_weights = layer in with_weights
-        if layer.model is not None:
-            has_weights = any(part in with_weights for part in layer.model.everything())
-            inner = place + ("/layer/" if layer.model.each_step else "/")
-            yield from places(layer.model, with_weights, writer, old, inner)
-        twice = old and has_weights and writer.number < (2, 14)
-        counts[name] += 2 if twice else 1
-
-
-def snake_case(kind: str) -> str:
-    """`GlobalMaxPooling1D` as `global_max_pooling1d`, as Keras names folders."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

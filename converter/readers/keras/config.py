@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
-from converter.errors import ConverterError, FormatError, UnsupportedError
+from converter.errors import FormatError, UnsupportedError
+from converter.readers.keras.custom import description_of, is_keras_own, unknown
 from converter.readers.strict import named, shown
 
 MAX_UNITS = 1_000_000
@@ -84,6 +85,11 @@ class Config:
     def where(self) -> str:
         """The layer and the file, for an error."""
         return f"layer {named(self.name)} of {self.file}"
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """All of it, unchecked."""
+        return self._values
 
     @property
     def own_name(self) -> str:
@@ -283,8 +289,16 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def is_registered(name: object) -> TypeGuard[str]:
+    """Whether it is "Package>Name", by which Keras knows a class that is not its own."""
+    return isinstance(name, str) and ">" in name
+
+
 def serialized(value: object, what: str) -> tuple[str, Any]:
-    """The class and the config of an object that Keras serialized: of its own, never of others'.
+    """The class and the config of an object that Keras serialized: its own, or a described one.
+
+    A class that is registered is called as it is registered, "Package>Name", so that it is never
+    taken for one of Keras's own.
 
     Args:
         value: `{"class_name": ..., "config": ..., "module": ..., "registered_name": ...}`.
@@ -292,7 +306,7 @@ def serialized(value: object, what: str) -> tuple[str, Any]:
 
     Raises:
         FormatError: It is no such thing.
-        UnsupportedError: Its class is not Keras's own.
+        UnsupportedError: Its class is not Keras's own, and not described.
     """
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         raise malformed(what, value, "an object with a class_name and a config")
@@ -305,12 +319,14 @@ def serialized(value: object, what: str) -> tuple[str, Any]:
         value.get("module"),
         value.get("registered_name"),
     )
-    if registered not in (None, kind, "function") or not (
-        module is None or (isinstance(module, str) and MODULES.fullmatch(module))
-    ):
-        raise unknown(
-            what, f"{shown(kind)} of module {shown(module)}, registered as {shown(registered)}"
-        )
+    if is_registered(registered):
+        return registered, value["config"]
+    keras = module is None or (isinstance(module, str) and bool(MODULES.fullmatch(module)))
+    # Keras 3 gives a class of its own no registered name, and one of a script no module.
+    own = not keras or (module is None and registered not in (None, "function"))
+    if registered not in (None, kind, "function") or (own and description_of(kind) is None):
+        said = f"{shown(kind)} of module {shown(module)}, registered as {shown(registered)}"
+        raise unknown(what, said, "" if is_keras_own(kind) else kind)
     return kind, value["config"]
 
 
@@ -321,14 +337,4 @@ def malformed(what: str, value: object, expected: str) -> FormatError:
         context=f"{shown(value)}; expected {expected}",
         hint=_HINT,
         code="config",
-    )
-
-
-def unknown(what: str, found: str) -> ConverterError:
-    """The error for a class that is not known."""
-    return UnsupportedError(
-        f"{what} is of a class that is not known",
-        context=found,
-        hint="replace it by layers of Keras itself; code of other classes is never run",
-        code="unknown-layer",
     )

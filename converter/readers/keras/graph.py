@@ -29,9 +29,12 @@ from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.architecture import LayerPart, ModelPart
 from converter.readers.keras.calls import Arguments, Reference
 from converter.readers.keras.chain import Chain
+from converter.readers.keras.config import Config
+from converter.readers.keras.custom import description_of
+from converter.readers.keras.described import Built, Described
 from converter.readers.keras.era import Writer
 from converter.readers.keras.inputs import input_value, named_input
-from converter.readers.keras.layers import build, build_one
+from converter.readers.keras.layers import KINDS, build, build_one
 from converter.readers.keras.masked import check_unrolled, makes_mask
 from converter.readers.keras.masks import Masks, Stated
 from converter.readers.keras.numbering import INPUT, first_calls
@@ -72,7 +75,7 @@ class _Graph:
         self.calls: list[Call] = []
         self._writer = writer
         self._give = give
-        self._layers: dict[LayerPart, Layer | Chain] = {}
+        self._layers: dict[LayerPart, Built] = {}
         self._times: Counter[LayerPart] = Counter()
         self._names: set[str] = set()
         self._masks = Masks(writer, self._call_mask)
@@ -169,10 +172,9 @@ class _Graph:
         try:
             if layer is None:
                 shapes = tuple(value.shape for value in inputs)
-                layer = self._layers[part] = self._built(part, shapes)
-            if isinstance(layer, Chain):
-                return self._call_chain(part, layer, inputs, time, stated)
-            return self._call_layer(part, layer, inputs, time, stated)
+                weights = Weights(self._give, part)
+                layer = self._layers[part] = self._built(part, part.view(), shapes, weights)
+            return self._call_built(part, layer, inputs, time, stated)
         except ShapeMismatchError as error:
             raise FormatError(
                 f"{part.where} cannot take its input",
@@ -180,6 +182,37 @@ class _Graph:
                 hint="the file may be damaged; save the model again",
                 code="graph-shape",
             ) from error
+
+    def _call_built(
+        self, part: LayerPart, layer: Built, inputs: Sequence[Value], time: int, stated: Stated
+    ) -> Sequence[Value]:
+        """The outputs of what was built."""
+        match layer:
+            case Chain():
+                return self._call_chain(part, layer, inputs, time, stated)
+            case Described():
+                return self._call_described(part, layer, inputs, stated)
+        return self._call_layer(part, layer, inputs, time, stated)
+
+    def _call_described(
+        self,
+        part: LayerPart,
+        described: Described,
+        inputs: Sequence[Value],
+        stated: Stated,
+    ) -> Sequence[Value]:
+        """The outputs of a layer of a registered class."""
+        masks = described.description.masks
+        self._masks.entered_class(part.where, inputs, stated, masks=masks)
+
+        def call(inner: LayerPart, layer: Built, given: Sequence[Value]) -> Sequence[Value]:
+            time = self._times[inner]
+            self._times[inner] += 1
+            return self._call_built(inner, layer, given, time, ())
+
+        outputs = described.called(inputs, call)
+        self._masks.left_class(inputs, outputs, masks=masks)
+        return outputs
 
     def _call_chain(
         self, part: LayerPart, chain: Chain, inputs: Sequence[Value], time: int, mask: Stated
@@ -244,10 +277,14 @@ class _Graph:
         self.calls.append(Call(layer, tuple(inputs), (mask,)))
         return mask
 
-    def _built(self, part: LayerPart, shapes: tuple[Shape, ...]) -> Layer | Chain:
-        config = part.view()
-        weights = Weights(self._give, part)
+    def _built(
+        self, part: LayerPart, config: Config, shapes: tuple[Shape, ...], weights: Weights
+    ) -> Built:
         steps = part.owner.steps
+        description = None if config.kind in KINDS else description_of(config.kind)
+        if description is not None and not steps:
+            config.float32()
+            return Described(part, config, description, weights, self._built)
         if not steps:
             return build(config, shapes, weights, self._writer)
         if len(shapes) > 1:

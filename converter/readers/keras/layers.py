@@ -9,7 +9,8 @@ from converter.description import Layer, Shape
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.cells import stacked_inside
 from converter.readers.keras.chain import Chain
-from converter.readers.keras.config import Config, unknown
+from converter.readers.keras.config import Config
+from converter.readers.keras.custom import description_of, unknown
 from converter.readers.keras.era import Writer
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
@@ -66,8 +67,15 @@ def build(
         FormatError: Its config is not as Keras writes it.
     """
     entry = KINDS.get(config.kind)
+    if entry is None and description_of(config.kind) is not None:
+        raise UnsupportedError(
+            f"{config.where} is described by layers where one must stand",
+            context=f"{shown(config.kind)} in a TimeDistributed",
+            hint="use the layers that it is described by, each in a TimeDistributed",
+            code="custom-inside",
+        )
     if entry is None:
-        raise unknown(config.where, shown(config.kind))
+        raise unknown(config.where, shown(config.kind), config.kind)
     if not inputs or (len(inputs) > 1 and not entry.several):
         raise FormatError(
             f"{config.where} is called with a wrong number of inputs",

@@ -24,9 +24,10 @@ from converter.readers import strict
 from converter.readers.beside import sha256_of
 from converter.readers.file import InMemory
 from converter.readers.keras.architecture import LayerPart, ModelPart, read_model
-from converter.readers.keras.archive import CONFIG, places, snake_case
+from converter.readers.keras.archive import CONFIG
 from converter.readers.keras.assembly import assembled
 from converter.readers.keras.era import Writer
+from converter.readers.keras.folders import places, snake_case
 from converter.readers.keras.hdf5 import Dataset
 from converter.readers.keras.weights import Expected, Found, checked, missing, surplus
 from converter.readers.strict import named
@@ -34,10 +35,18 @@ from converter.readers.strict import named
 HOMES = ("keras.", "tf_keras.", "tensorflow.python.keras.")
 """Where the classes of a Keras are."""
 
-DONE = ("build_config", "compile_config", "build_input_shape", "module", "registered_name")
+DONE = (
+    "build_config",
+    "compile_config",
+    "build_input_shape",
+    "shared_object_id",
+    "module",
+    "registered_name",
+)
 """What a config says of what was done with a model: that it was compiled, called, or saved.
 
-tf_keras leaves the last two out of inner models once it has saved an `.h5`.
+tf_keras leaves the last two out of inner models once it has saved an `.h5`; an id is a place in
+the memory of one process.
 """
 
 OWN = (

@@ -114,3 +114,13 @@ def refusal(where: str, found: str) -> UnsupportedError:
         hint="save the model without the mask where all sequences have their full length",
         code="mask",
     )
+
+
+def undescribed(where: str) -> UnsupportedError:
+    """The error for a layer of a registered class whose description says nothing of masks."""
+    return UnsupportedError(
+        f"{where} is given a mask, of which its description says nothing",
+        context="an input whose steps do not all count",
+        hint="converter.register(..., masks=True), if the class sets supports_masking",
+        code="mask",
+    )

@@ -42,6 +42,7 @@ from converter.readers.keras.masked import (
     SEQUENCES,
     SKIP,
     refusal,
+    undescribed,
     uses_mask,
 )
 from converter.readers.keras.origins import (
@@ -307,6 +308,30 @@ class Masks:
                 self.carried[value.name] = mask
             elif mask is not None and mask != self._of(value):
                 raise refusal(where, "the call states another mask than its input carries")
+
+    def entered_class(
+        self, where: str, inputs: Sequence[Value], stated: Stated, *, masks: bool
+    ) -> None:
+        """A layer of a registered class begins.
+
+        Raises:
+            UnsupportedError: It is given a mask, and its description says nothing of masks.
+        """
+        if masks:
+            self.entered(where, inputs, stated)
+        elif any(stated) or any(self._of(value) for value in inputs):
+            raise undescribed(where)
+
+    def left_class(self, inputs: Sequence[Value], outputs: Sequence[Value], *, masks: bool) -> None:
+        """It ends: with `supports_masking`, its output carries the mask of its input."""
+        given = self._of(inputs[0]) if masks else None
+        alone = len(inputs) == len(outputs) == 1
+        for value in outputs:
+            own = self._of(value)
+            if own is not None and own != given:
+                self.carried[value.name] = "a mask that was made in a layer of a registered class"
+            elif given is not None:
+                self.carried[value.name] = given if alone else "a mask of several inputs or outputs"
 
     def left_steps(self, where: str, before: Sequence[Value], after: Sequence[Value]) -> None:
         """A model in a TimeDistributed ends: what its output carries outside.

@@ -68,7 +68,7 @@ class Source:
     modules: list[str] = field(default_factory=list)
     statements: list[tuple[str, str, str]] = field(default_factory=list)
     placements: list[Placement] = field(default_factory=list)
-    classes: dict[str, None] = field(default_factory=dict)
+    classes: dict[str, str] = field(default_factory=dict)
     functions: dict[str, Activation] = field(default_factory=dict)
     attributes: dict[tuple[str, str], str] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
@@ -178,9 +178,14 @@ class Source:
                 names.setdefault(layer, []).append(attribute)
         return names
 
-    def copied(self, name: str) -> str:
-        """The name of a class or function whose text is copied into the file."""
-        self.classes[name] = None
+    def copied(self, name: str, text: str = "") -> str:
+        """The name of a class or function whose text is copied into the file.
+
+        Args:
+            name: Of it, in modules.py.
+            text: Of one that is not there, formatted.
+        """
+        self.classes[name] = text
         return name
 
     # Values

@@ -88,7 +88,7 @@ def file_text(source: Source) -> str:
 
 def class_of(source: Source) -> str:
     """The name of the model's class."""
-    taken = RESERVED | set(_definitions()) | set(source.functions)
+    taken = RESERVED | set(_definitions()) | set(source.functions) | set(source.classes)
     return class_name(source.model.name, taken)
 
 
@@ -223,7 +223,7 @@ def _defined(node: ast.stmt) -> str:
 
 def _copied(source: Source) -> tuple[list[str], list[str]]:
     """The texts of the names and of the classes that are used, after those that they use."""
-    texts = _definitions()
+    texts = _definitions() | {name: text.rstrip() for name, text in source.classes.items() if text}
     wanted: dict[str, None] = {}
 
     def want(name: str) -> None:
