@@ -259,6 +259,34 @@ def conversion(keras: Any, folder: Path) -> dict[str, Any]:
     }
 
 
+def stored_otherwise(keras: Any, folder: Path) -> dict[str, bool]:
+    """Whether weights that are not stored as they are used are those of the archive."""
+    found = {}
+    kinds = {"int8": "Int8QuantizationConfig", "int4": "Int4QuantizationConfig"}
+    for name in ("lora", *kinds):
+        dense = keras.layers.Dense(4, name="dense")
+        model = keras.Sequential([keras.Input((None, 6)), dense, keras.layers.LSTM(2)])
+        draw(model)
+        if name == "lora":
+            dense.enable_lora(2)
+            draw(model)
+        else:
+            dense.quantize(config=getattr(keras.quantizers, kinds[name])(activation_quantizer=None))
+        path = folder / f"{name}.keras"
+        model.save(path)
+        found[name] = same(converter.read(model), converter.read(path))
+    return found
+
+
+def attention(keras: Any, folder: Path) -> bool:
+    """Whether a layer whose parts are called by private names is that of the archive."""
+    steps = keras.Input((4, 6))
+    model = keras.Model(steps, keras.layers.MultiHeadAttention(2, 3)(steps, steps))
+    draw(model)
+    model.save(folder / "attention.keras")
+    return same(converter.read(model), converter.read(folder / "attention.keras"))
+
+
 def megabytes(keras: Any, folder: Path) -> dict[str, float]:
     """What NumPy holds at most while 8 arrays of 4 MB are read and written."""
     layers = [keras.layers.Dense(1000, use_bias=False) for _ in range(8)]
@@ -310,6 +338,8 @@ def main(which: str, folder: Path) -> None:
     found["refusals"] = refusals(keras, folder / "stateful/model.weights.h5")
     found["conversion"] = conversion(keras, folder)
     found["megabytes"] = megabytes(keras, folder)
+    found["attention"] = attention(keras, folder)
+    found["stored otherwise"] = {} if which == "tf_keras" else stored_otherwise(keras, folder)
     found["own classes"] = own_classes(keras, folder / "own")
     (folder / "result.json").write_text(json.dumps(found))
 

@@ -141,6 +141,15 @@ def test_arrays_are_read_one_by_one(who: str, found: dict[str, Any]) -> None:
     assert peak["write"] < 10
 
 
+@pytest.mark.parametrize("who", KERAS)
+def test_weights_that_are_stored_otherwise_are_those_of_the_archive(
+    who: str, found: dict[str, Any]
+) -> None:
+    assert found[who]["attention"]
+    kinds = () if who == "tf_keras" else ("lora", "int8", "int4")
+    assert found[who]["stored otherwise"] == dict.fromkeys(kinds, True)
+
+
 class Model:
     """Not Keras's."""
 

@@ -17,7 +17,8 @@ from converter.description.attention import (
 )
 from converter.errors import UnsupportedError
 from converter.readers.keras.activation import read_activation
-from converter.readers.keras.config import MAX_UNITS, Config, unknown
+from converter.readers.keras.config import MAX_UNITS, Config
+from converter.readers.keras.custom import unknown
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
 from converter.readers.keras.quantized import Matrix

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
-from converter.arrays import sha256
+from converter.arrays import as_array, sha256
 from converter.description import Era, Model, Stored
 from converter.errors import FormatError, ReadError, UnsupportedError, UsageError
 from converter.gates import Array
@@ -29,7 +29,7 @@ from converter.readers.keras.assembly import assembled
 from converter.readers.keras.era import Writer
 from converter.readers.keras.folders import places, snake_case
 from converter.readers.keras.hdf5 import Dataset
-from converter.readers.keras.weights import Expected, Found, checked, missing, surplus
+from converter.readers.keras.weights import Expected, Found, Key, checked, missing, surplus
 from converter.readers.strict import named
 
 HOMES = ("keras.", "tf_keras.", "tensorflow.python.keras.")
@@ -201,13 +201,16 @@ class _Variable:
     Attributes:
         name: As an archive would call it.
         model: That it is in, in words.
+        part: The object that has it.
+        number: In what that object saves.
     """
 
     name: str
     model: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    value: Any
+    part: Any
+    number: int
     sha256: str
 
     def promise(self) -> Stored:
@@ -220,7 +223,7 @@ class _Variable:
         Raises:
             ReadError: It is no longer the same.
         """
-        array: Array = self.value.numpy()
+        array = _array(_saved(self.part)[self.number])
         if sha256(array) != self.sha256:
             raise ReadError(
                 f"{self.model} changed after it was read",
@@ -234,34 +237,50 @@ class _Variable:
 
 def _found(
     source: KerasModel, model: ModelPart, wanted: list[Expected], writer: Writer
-) -> dict[Any, _Variable]:
+) -> dict[Key, _Variable]:
     """The variable of each weight that is wanted; the layers must have no others."""
     objects = dict(_objects(model, source))
     place = dict(places(model, {expected.owner for expected in wanted}, writer, old=False))
-    found: dict[Any, _Variable] = {}
-    used = set()
+    found: dict[Key, _Variable] = {}
+    left: dict[str, list[str]] = {}
+    known: set[int] = set()
     for expected in wanted:
-        owner = objects[expected.owner]
-        own = _own(_walked(owner, expected.inside))
-        if expected.number >= len(own):
-            raise missing(expected, [_name(one) for one in owner.weights])
-        variable = own[expected.number]
-        used.add(id(variable))
-        inside = "/".join((place[expected.owner], *expected.inside, "vars", str(expected.number)))
-        shape = tuple(int(size) for size in variable.shape)
-        dtype = _dtype(variable)
-        checked(expected, Dataset(inside, shape, dtype, None))
-        hashed = sha256(variable.numpy())
-        found[expected.key] = _Variable(inside, model.file, shape, dtype, variable, hashed)
-    left = [
+        layer = objects[expected.owner]
+        part, path = _walked(layer, expected.inside)
+        folder = "/".join((place[expected.owner], *path, "vars"))
+        saved = _saved(part)
+        if expected.number >= len(saved):
+            raise missing(expected, [_name(one) for one in layer.weights])
+        names = [f"{folder}/{number}" for number in range(len(saved))]
+        name = names[expected.number]
+        left.setdefault(folder, names).remove(name)
+        known.update(id(one) for one in (_own(part) if _stores_otherwise(part) else saved))
+        found[expected.key] = _seen(expected, part, name)
+    more = [name for names in left.values() for name in names]
+    more += [
         _name(one)
         for layer in objects.values()
         for one in getattr(layer, "weights", ())
-        if id(one) not in used
+        if id(one) not in known
     ]
-    if left:
-        raise surplus(left, model.file)
+    if more:
+        raise surplus(more, model.file)
     return found
+
+
+def _seen(expected: Expected, part: Any, name: str) -> _Variable:
+    """A variable, as it is now."""
+    array = _array(_saved(part)[expected.number])
+    checked(expected, Dataset(name, array.shape, array.dtype, None))
+    return _Variable(
+        name=name,
+        model=expected.owner.owner.file,
+        shape=array.shape,
+        dtype=array.dtype,
+        part=part,
+        number=expected.number,
+        sha256=sha256(array),
+    )
 
 
 def _objects(model: ModelPart, source: Any) -> Iterator[tuple[LayerPart, Any]]:
@@ -277,14 +296,20 @@ def _objects(model: ModelPart, source: Any) -> Iterator[tuple[LayerPart, Any]]:
             yield from _objects(layer.model, one.layer if layer.model.each_step else one)
 
 
-def _walked(at: Any, inside: Iterable[str]) -> Any:
-    """The part of a layer to which these attributes lead; None if there is none.
+def _walked(at: Any, inside: Iterable[str]) -> tuple[Any, list[str]]:
+    """The part of a layer to which these attributes lead, None if there is none, and the way.
 
     In a list, the parts are called by their classes and counted, as in an archive.
     """
+    path = []
     for name in inside:
-        at = _of_list(at, name) if isinstance(at, list | tuple) else getattr(at, name, None)
-    return at
+        if isinstance(at, list | tuple):
+            at = _of_list(at, name)
+        else:
+            name = name if hasattr(at, name) else f"_{name}"
+            at = getattr(at, name, None)
+        path.append(name)
+    return at, path
 
 
 def _of_list(parts: Iterable[Any], name: str) -> Any:
@@ -298,17 +323,36 @@ def _of_list(parts: Iterable[Any], name: str) -> Any:
 
 
 def _own(part: Any) -> list[Any]:
-    """The variables of a layer or of a part of it, in the order in which they are saved."""
+    """The variables of a layer or of a part of it, without those of what is in it."""
     for names in OWN:
         if hasattr(part, names[0]):
             return [variable for name in names for variable in getattr(part, name)]
     return []
 
 
+def _saved(part: Any) -> list[Any]:
+    """What an archive would have of them: those of LoRA are put together there.
+
+    Keras 3 puts its variables into the store, tf_keras copies of all arrays.
+    """
+    if not hasattr(part, OWN[0][0]):
+        return _own(part)
+    store: dict[str, Any] = {}
+    part.save_own_variables(store)
+    numbers = [str(number) for number in range(len(store))]
+    return [store[number] for number in numbers] if set(numbers) == set(store) else []
+
+
+def _stores_otherwise(part: Any) -> bool:
+    """Whether what is saved is made of several variables."""
+    return bool(getattr(part, "lora_enabled", False) or getattr(part, "quantization_mode", None))
+
+
+def _array(variable: Any) -> Array:
+    """A copy of a variable, or what was computed of several."""
+    array: Array = variable.numpy() if hasattr(variable, "assign") else as_array("", variable, "")
+    return array
+
+
 def _name(variable: Any) -> str:
     return str(getattr(variable, "path", variable.name))
-
-
-def _dtype(variable: Any) -> np.dtype[Any]:
-    dtype: np.dtype[Any] = np.dtype(getattr(variable.dtype, "name", variable.dtype))
-    return dtype
