@@ -48,6 +48,15 @@ class Dense(Layer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identity(Layer):
+    """What its input is: Identity, and what does something in training alone."""
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Unchanged."""
+        return inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Embedding(Layer):
     """Rows of a table, by index; an index is truncated to an integer.
 

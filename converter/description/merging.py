@@ -78,10 +78,12 @@ class Dot(Layer):
     Attributes:
         axes: One of each input, counted from the front (the batch is 0).
         normalize: Both are divided by their L2 norm along that axis first.
+        least: What the norm is taken for where it is less: 1e-7 in Keras 3, 1e-6 in tf.keras.
     """
 
     axes: tuple[int, int]
     normalize: bool = False
+    least: float = 1e-7
 
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """The other axes of the first, then those of the second; (B, 1) for two vectors."""

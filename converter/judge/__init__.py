@@ -39,6 +39,7 @@ from converter.judge import (  # noqa: F401  each registers its family
     merging,
     normalization,
     pooling,
+    preprocessing,
     recurrent,
     resizing,
     shaping,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from converter.description import Activate, Dense, Dropout, Embedding, PReLU, TimeDistributed
+from converter.description import (
+    Activate,
+    Dense,
+    Dropout,
+    Embedding,
+    Identity,
+    PReLU,
+    TimeDistributed,
+)
 from converter.errors import UsageError
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS, Masks
@@ -41,6 +49,11 @@ def _(layer: Activate, x: Array) -> tuple[Array, ...]:
 @MEANINGS.register(PReLU)
 def _(layer: PReLU, x: Array) -> tuple[Array, ...]:
     return (np.maximum(x, 0) + layer.alpha.read() * np.minimum(x, 0),)
+
+
+@MEANINGS.register(Identity)
+def _(_layer: Identity, x: Array) -> tuple[Array, ...]:
+    return (x,)
 
 
 @MEANINGS.register(Dropout)

@@ -11,6 +11,7 @@ import numpy as np
 from converter.description import Combination, Combine, Concatenate, Dot
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS, Masks
+from converter.judge.normalization import unit
 
 OPERATIONS: Mapping[Combination, Callable[[Array, Array], Array]] = {
     Combination.ADD: np.add,
@@ -20,9 +21,6 @@ OPERATIONS: Mapping[Combination, Callable[[Array, Array], Array]] = {
     Combination.MAXIMUM: np.maximum,
     Combination.MINIMUM: np.minimum,
 }
-
-LONGEST = 1e7
-"""keras/src/ops/nn.py, normalize: 1 / norm is at most 1 / keras.config.epsilon()."""
 
 
 @MEANINGS.register(Combine)
@@ -72,16 +70,9 @@ def _(layer: Concatenate, *inputs: Array) -> tuple[Array, ...]:
 @MEANINGS.register(Dot)
 def _(layer: Dot, a: Array, b: Array) -> tuple[Array, ...]:
     if layer.normalize:
-        a, b = (_unit(x, axis) for x, axis in zip((a, b), layer.axes, strict=True))
+        a, b = (unit(x, (axis,), layer.least) for x, axis in zip((a, b), layer.axes, strict=True))
     a, b = np.moveaxis(a, layer.axes[0], -1), np.moveaxis(b, layer.axes[1], 1)
     batch, *rest_of_a, length = a.shape
     rest_of_b = b.shape[2:]
     product = a.reshape(batch, prod(rest_of_a), length) @ b.reshape(batch, length, prod(rest_of_b))
     return (product.reshape(batch, *(*rest_of_a, *rest_of_b) or (1,)),)
-
-
-def _unit(x: Array, axis: int) -> Array:
-    """`x` divided by its L2 norm along `axis`."""
-    squares: Array = np.square(x).sum(axis, keepdims=True)
-    with np.errstate(divide="ignore"):  # zeros have no direction: `LONGEST` is taken
-        return x * np.minimum(1 / np.sqrt(squares), LONGEST)

@@ -1,14 +1,22 @@
-"""BatchNormalization and LayerNormalization.
+"""Normalization over the batch, a layer, a group, or to length 1.
 
-Both are x s + (beta - mean s) with s = gamma / sqrt(variance + epsilon), as Keras computes them:
-tf.nn.batch_normalization, and keras/src/ops/nn.py for layer_normalization.
+The first three are x s + (beta - mean s) with s = gamma / sqrt(variance + epsilon), as Keras
+computes them: tf.nn.batch_normalization, layer_normalization in keras/src/ops/nn.py, and
+keras/src/layers/normalization/group_normalization.py.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from converter.description import BatchNormalization, LayerNormalization, Weight
+from converter.description import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+    Weight,
+)
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS
 
@@ -17,7 +25,7 @@ def _normalized(
     x: Array,
     mean: Array,
     variance: Array,
-    layer: BatchNormalization | LayerNormalization,
+    layer: BatchNormalization | GroupNormalization | LayerNormalization,
     axes: tuple[int, ...],
 ) -> Array:
     """`x` normalized; gamma and beta lie along `axes`."""
@@ -48,3 +56,35 @@ def _(layer: LayerNormalization, x: Array) -> tuple[Array, ...]:
     mean = x.mean(layer.axes, keepdims=True)
     variance = np.square(x - mean).mean(layer.axes, keepdims=True)
     return (_normalized(x, mean, variance, layer, layer.axes),)
+
+
+@MEANINGS.register(GroupNormalization)
+def _(layer: GroupNormalization, x: Array) -> tuple[Array, ...]:
+    axis, shape = layer.axis, x.shape
+    grouped = x.reshape(*shape[:axis], layer.groups, -1, *shape[axis + 1 :])
+    inside = tuple(k for k in range(1, grouped.ndim) if k != axis)
+    mean = grouped.mean(inside, keepdims=True)
+    variance = np.square(grouped - mean).mean(inside, keepdims=True)
+    mean, variance = (
+        np.broadcast_to(each, grouped.shape).reshape(shape) for each in (mean, variance)
+    )
+    return (_normalized(x, mean, variance, layer, (axis,)),)
+
+
+@MEANINGS.register(RMSNormalization)
+def _(layer: RMSNormalization, x: Array) -> tuple[Array, ...]:
+    scale = layer.scale.read()
+    squares = np.square(x).mean(tuple(range(-scale.ndim, 0)), keepdims=True)
+    return (x / np.sqrt(squares + layer.epsilon) * scale,)
+
+
+@MEANINGS.register(UnitNormalization)
+def _(layer: UnitNormalization, x: Array) -> tuple[Array, ...]:
+    return (unit(x, layer.axes, layer.least),)
+
+
+def unit(x: Array, axes: tuple[int, ...], least: float) -> Array:
+    """`x` divided by its L2 norm over `axes`, or by `least` where that is more."""
+    norm = np.sqrt(np.square(x).sum(axes, keepdims=True))
+    divided: Array = x / np.maximum(norm, least)
+    return divided

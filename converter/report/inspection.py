@@ -13,9 +13,11 @@ from typing import Any
 from converter.description import (
     BatchNormalization,
     ConvLSTM,
+    GroupNormalization,
     Layer,
     LayerNormalization,
     Model,
+    Normalization,
     Recurrent,
     Shape,
     TimeDistributed,
@@ -128,6 +130,10 @@ def torch_parameters(layer: Layer) -> int:
             # The moving statistics are buffers; scale and centre come in pairs.
             affine = layer.gamma is not None or layer.beta is not None
             return 2 * layer.moving_mean.size if affine else 0
+        case Normalization():
+            return 0  # its statistics are buffers
+        case GroupNormalization():
+            return 2 * max((weight.size for weight in layer.weights.values()), default=0)
         case LayerNormalization(beta=beta) if beta is not None:
             return 2 * beta.size
     return layer.parameters

@@ -9,6 +9,7 @@ from converter.description import (
     Activate,
     AdaptivePooling,
     Attention,
+    CategoryEncoding,
     Combine,
     Concatenate,
     ConvLSTM,
@@ -16,14 +17,17 @@ from converter.description import (
     Cropping,
     Dense,
     DepthwiseConvolution,
+    Discretization,
     Dot,
     Dropout,
     EinsumDense,
     Embedding,
     Flatten,
     GlobalPooling,
+    GroupNormalization,
     Interpolation,
     Layer,
+    LayerNormalization,
     MaskedSoftmax,
     Masking,
     MultiHeadAttention,
@@ -32,6 +36,7 @@ from converter.description import (
     Pooling,
     Recurrent,
     RepeatVector,
+    Rescaling,
     Reshape,
     Scoring,
     SeparableConvolution,
@@ -39,6 +44,7 @@ from converter.description import (
     TimeDistributed,
     Transpose,
     TransposedConvolution,
+    UnitNormalization,
     UpSampling,
     ZeroPadding,
 )
@@ -268,6 +274,31 @@ def _(layer: ZeroPadding | Cropping) -> str:
     ends = [f"{before}:{behind}" for before, behind in layer.ends]
     first = "channels_first" if layer.channels_first else ""
     return _call(f"{type(layer).__name__}{len(ends)}D", *ends, first)
+
+
+@_what.register
+def _(layer: GroupNormalization) -> str:
+    return _call("GroupNormalization", layer.groups, f"axis={layer.axis}")
+
+
+@_what.register
+def _(layer: LayerNormalization | UnitNormalization) -> str:
+    return _call(type(layer).__name__, f"axis={', '.join(map(str, layer.axes))}")
+
+
+@_what.register
+def _(layer: Rescaling) -> str:
+    return _call("Rescaling", _numbers(layer.scale), _numbers(layer.offset))
+
+
+def _numbers(numbers: tuple[float, ...]) -> str:
+    """One number, or how many there are."""
+    return f"{numbers[0]:g}" if len(numbers) == 1 else f"{len(numbers)} numbers"
+
+
+@_what.register
+def _(layer: CategoryEncoding | Discretization) -> str:
+    return _call(type(layer).__name__, layer.depth, layer.encoding.value)
 
 
 @_what.register

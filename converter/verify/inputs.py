@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from converter.description import (
+    CategoryEncoding,
     Concatenate,
     Dropout,
     Embedding,
     Flatten,
+    Identity,
     Masking,
     Model,
     Permute,
@@ -32,7 +34,7 @@ LONGEST = 7
 MOST = 2000
 """Steps that are tried for a model that takes more."""
 
-MOVERS = (Concatenate, Dropout, Flatten, Permute, RepeatVector, Reshape, Transpose)
+MOVERS = (Concatenate, Dropout, Flatten, Identity, Permute, RepeatVector, Reshape, Transpose)
 """Layers through which an index stays an index."""
 
 
@@ -221,12 +223,14 @@ def mask_values(model: Model) -> Mapping[str, tuple[float, int]]:
 
 
 def index_bounds(model: Model) -> Mapping[str, int]:
-    """For each input that holds indices of an Embedding, the number of its rows."""
+    """For each input that holds indices of an Embedding or categories, how many there are."""
     bounds: dict[str, int] = {}
     for call in reversed(model.calls):
         layer = call.layer.layer if isinstance(call.layer, TimeDistributed) else call.layer
         if isinstance(layer, Embedding):
             limit = layer.rows
+        elif isinstance(layer, CategoryEncoding):
+            limit = layer.depth
         elif isinstance(layer, MOVERS) and any(value.name in bounds for value in call.outputs):
             limit = min(bounds[value.name] for value in call.outputs)
         else:

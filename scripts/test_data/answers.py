@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.test_data.catalogue import Architecture, Keras, Model, is_keras2
-from scripts.test_data.weights import seed_of
+from scripts.test_data.weights import finalize, seed_of
 
 Array = NDArray[Any]
 
@@ -93,6 +93,7 @@ def in_float64(keras: Keras, architecture: Architecture, model: Model) -> Model 
         double = architecture.build(keras)
         for variable, value in zip(double.weights, values, strict=True):
             variable.assign(value)
+        finalize(double)
     finally:
         keras.backend.set_floatx("float32")
     if any(layer.compute_dtype != "float64" for layer in double._flatten_layers()):

@@ -81,3 +81,36 @@ def layer_normalization_axes(keras: Keras) -> Model:
             layers.LayerNormalization(axis=[1, 3])(image),
         ],
     )
+
+
+@architecture(written_by=KERAS3_AND_215, formats=BOTH)
+def group_normalization(keras: Keras) -> Model:
+    """In groups, one each, all in one, along axis 1, without its parts."""
+    layers = keras.layers
+    return fan(
+        keras,
+        (4, 6),
+        layers.GroupNormalization(3),
+        layers.GroupNormalization(-1, epsilon=0.1),
+        layers.GroupNormalization(1, scale=False),
+        layers.GroupNormalization(2, axis=1, center=False),
+        layers.GroupNormalization(2, center=False, scale=False),
+    )
+
+
+@architecture(written_by=KERAS3_AND_215)
+def unit_normalization(keras: Keras) -> Model:
+    """Vectors of length 1, before an LSTM and over several axes."""
+    layers = keras.layers
+    x = keras.Input((4, 3))
+    unit = layers.UnitNormalization()(x)
+    return keras.Model(x, [layers.LSTM(2)(unit), layers.UnitNormalization(axis=[1, 2])(x)])
+
+
+@architecture()
+def rms_normalization(keras: Keras) -> Model:
+    """Only Keras 3 has it."""
+    layers = keras.layers
+    x = keras.Input((4, 3))
+    y = layers.RMSNormalization()(layers.LSTM(3, return_sequences=True)(x))
+    return keras.Model(x, [y, layers.RMSNormalization(axis=[1, 2], epsilon=0.1)(x)])

@@ -20,7 +20,12 @@ def draw(model: Model, name: str) -> None:
     for variable in model.weights:
         kind = variable.name.split("/")[-1].split(":")[0]
         variable.assign(drawn(random, kind, tuple(variable.shape)))
-    for layer in model._flatten_layers():  # what computes with a copy of its weights
+    finalize(model)
+
+
+def finalize(model: Model) -> None:
+    """Tells the layers that compute with copies of their weights that these are others."""
+    for layer in model._flatten_layers():
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
 

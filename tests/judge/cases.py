@@ -8,6 +8,7 @@ from typing import Any
 
 from converter.activations import ACTIVATIONS
 from tests.judge.case import FIRST, KERAS_3, QUICK, Case, Keras, Shapes, one
+from tests.judge.cases_values import preparing, scaling
 from tests.judge.cases_windows import adapting, resizing, transposing
 
 
@@ -362,6 +363,8 @@ FAMILIES: dict[str, tuple[Case, ...]] = {
         adapting,
         resizing,
         normalization,
+        scaling,
+        preparing,
         merging,
         shaping,
     )

@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from converter.activations import Activation, Parameter, from_keras
 from converter.description import (
     Activate,
     AdaptivePooling,
     BatchNormalization,
     Call,
+    CategoryEncoding,
     Combination,
     Combine,
     Concatenate,
@@ -23,17 +26,22 @@ from converter.description import (
     Dense,
     DepthwiseConvolution,
     Direction,
+    Discretization,
     Dot,
     Dropout,
     Embedding,
+    Encoding,
     Flatten,
     GlobalPooling,
+    GroupNormalization,
+    Identity,
     Interpolation,
     Layer,
     LayerNormalization,
     Merge,
     Model,
     Noise,
+    Normalization,
     Padding,
     Permute,
     Pool,
@@ -41,11 +49,14 @@ from converter.description import (
     PReLU,
     Recurrent,
     RepeatVector,
+    Rescaling,
     Reshape,
+    RMSNormalization,
     SeparableConvolution,
     Stored,
     TimeDistributed,
     TransposedConvolution,
+    UnitNormalization,
     UpSampling,
     Value,
     Weight,
@@ -168,6 +179,50 @@ def _(given: dict[str, Any], arrays: Arrays, shapes: Sequence[Shape], keras_3: b
     assert isinstance(backward, Recurrent)
     merge = Merge(str(given.get("merge_mode", "concat")))
     return replace(forward, backward=backward.forward, merge=merge)
+
+
+@handles("Identity", "ActivityRegularization")
+def _(_given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
+    return Identity(name="layer")
+
+
+def flat(numbers: Any) -> tuple[float, ...]:
+    return tuple(numbers) if isinstance(numbers, list) else (float(numbers),)
+
+
+@handles("Rescaling")
+def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
+    scale, offset = flat(given["scale"]), flat(given.get("offset", 0.0))
+    return Rescaling(name="layer", scale=scale, offset=offset)
+
+
+@handles("Normalization")
+def _(given: dict[str, Any], arrays: Arrays, shapes: Sequence[Shape], _: bool) -> Layer:
+    axis = given.get("axis", -1)
+    axes = () if axis is None else tuple(sorted(one % 3 for one in per_axis(axis, 1)))
+    sizes = tuple(shapes[0][one] for one in axes)
+    base: dict[str, Any] = {"name": "layer", "axes": axes, "sizes": sizes}
+    base["invert"] = given.get("invert", False)
+    if "mean" not in given:
+        return Normalization(
+            **base, mean=arrays.take(), variance=arrays.take(), count=arrays.take()
+        )
+    mean, variance = flat(given["mean"]), flat(given["variance"])
+    times = sizes[0] if sizes and len(mean) == 1 else 1
+    return Normalization(**base, mean=mean * times, variance=variance * times)
+
+
+@handles("CategoryEncoding")
+def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
+    encoding = Encoding(given["output_mode"])
+    return CategoryEncoding(name="layer", depth=given["num_tokens"], encoding=encoding)
+
+
+@handles("Discretization")
+def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
+    rounded = np.array(given["bin_boundaries"], np.float32)
+    encoding = Encoding(given.get("output_mode", "int"))
+    return Discretization(name="layer", boundaries=tuple(map(float, rounded)), encoding=encoding)
 
 
 @handles("Dense")
@@ -364,6 +419,30 @@ def _(given: dict[str, Any], arrays: Arrays, shapes: Sequence[Shape], _: bool) -
     )
 
 
+@handles("GroupNormalization")
+def _(given: dict[str, Any], arrays: Arrays, shapes: Sequence[Shape], _: bool) -> Layer:
+    axis = given.get("axis", -1) % len(shapes[0])
+    return GroupNormalization(
+        name="layer",
+        axis=axis,
+        groups=shapes[0][axis] if given["groups"] == -1 else given["groups"],
+        gamma=arrays.take_if(given.get("scale", True)),
+        beta=arrays.take_if(given.get("center", True)),
+        epsilon=given.get("epsilon", 1e-3),
+    )
+
+
+@handles("RMSNormalization")
+def _(given: dict[str, Any], arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
+    return RMSNormalization(name="layer", scale=arrays.take(), epsilon=given.get("epsilon", 1e-6))
+
+
+@handles("UnitNormalization")
+def _(given: dict[str, Any], _arrays: Arrays, shapes: Sequence[Shape], keras_3: bool) -> Layer:
+    axes = sorted(axis % len(shapes[0]) for axis in per_axis(given.get("axis", -1), 1))
+    return UnitNormalization(name="layer", axes=tuple(axes), least=1e-12 if keras_3 else 1e-6)
+
+
 @handles(*(combination.value for combination in Combination))
 def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool) -> Layer:
     return Combine(name="layer", combination=Combination(given["kind"]))
@@ -375,11 +454,16 @@ def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool)
 
 
 @handles("Dot")
-def _(given: dict[str, Any], _arrays: Arrays, shapes: Sequence[Shape], _: bool) -> Layer:
+def _(given: dict[str, Any], _arrays: Arrays, shapes: Sequence[Shape], keras_3: bool) -> Layer:
     first, second = (
         axis % len(shape) for axis, shape in zip(per_axis(given["axes"], 2), shapes, strict=True)
     )
-    return Dot(name="layer", axes=(first, second), normalize=given["normalize"])
+    return Dot(
+        name="layer",
+        axes=(first, second),
+        normalize=given["normalize"],
+        least=1e-7 if keras_3 else 1e-6,
+    )
 
 
 @handles("Flatten")

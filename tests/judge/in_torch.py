@@ -14,9 +14,12 @@ def torch_difference(answer: Answer, model: Model | None = None) -> float:
     """In parts of the largest element; `model` as in `difference`."""
     torch.set_default_dtype(torch.float64)  # else its weights are rounded to float32
     try:
-        module = converter.to_torch(model or answer.model)
+        return _largest(answer, converter.to_torch(model or answer.model))
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def _largest(answer: Answer, module: torch.nn.Module) -> float:
     largest = 0.0
     for call in answer.calls:
         with torch.inference_mode():

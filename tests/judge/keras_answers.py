@@ -34,9 +34,13 @@ def redraw(layer: Any, rng: np.random.Generator) -> None:
         values = rng.normal(0, 0.5, weight.shape)
         if name.endswith("kernel"):
             values *= 2 / prod(weight.shape[:-1]) ** 0.5
-        if name.endswith("moving_variance"):
+        if name.endswith("variance"):
             values = rng.uniform(0.1, 1.0, weight.shape)
+        if name.endswith("count"):
+            values = np.asarray(7)
         weight.assign(values)
+    if hasattr(layer, "finalize_state"):  # it computes with a copy of its weights
+        layer.finalize_state()
 
 
 def draw(case: Case, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

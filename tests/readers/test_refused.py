@@ -128,9 +128,7 @@ def test_a_layer_of_the_same_name_as_an_operation_is_read(file: Path) -> None:
     assert len(read(archive(file, config, {})).layers) == 1
 
 
-@pytest.mark.parametrize(
-    "kind", ["StringLookup", "IntegerLookup", "TextVectorization", "Normalization", "Hashing"]
-)
+@pytest.mark.parametrize("kind", ["StringLookup", "IntegerLookup", "TextVectorization", "Hashing"])
 def test_preprocessing_is_refused(kind: str, file: Path, error_of: Error) -> None:
     part = layer(kind, "p", vocabulary="/etc/passwd")
     assert refusal(error_of, file, part) == (

@@ -15,6 +15,7 @@ from converter.readers.keras import (  # noqa: F401  each registers its family
     merging,
     normalization,
     pooling,
+    preprocessing,
     recurrent,
     resizing,
     rnn,

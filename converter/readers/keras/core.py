@@ -9,6 +9,7 @@ from converter.description import (
     Dense,
     Dropout,
     Embedding,
+    Identity,
     Layer,
     Masked,
     MaskedSoftmax,
@@ -30,6 +31,8 @@ from converter.readers.keras.layers import build_one, known_size, reads
 from converter.readers.keras.quantized import Matrix
 from converter.readers.keras.refused import refuse
 from converter.readers.keras.weights import Weights
+
+_WHOLE = ("int32", "int64")
 
 
 @reads("Dense", "TimeDistributedDense")
@@ -100,6 +103,20 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writ
                 )
             return MaskedSoftmax(**config.base(), softmax=activation, masked=masked)
     return Activate(**config.base(), activation=activation)
+
+
+@reads("Identity")
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    config.float32(*_WHOLE)
+    return Identity(**config.base())
+
+
+@reads("ActivityRegularization")
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    config.float32()
+    for key in ("l1", "l2"):  # of the loss
+        config.number(key, default=0.0)
+    return Identity(**config.base())
 
 
 @reads("PReLU")

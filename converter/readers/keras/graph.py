@@ -15,6 +15,8 @@ from typing import NoReturn
 from converter.description import (
     Call,
     ConvLSTM,
+    Discretization,
+    Encoding,
     Era,
     Layer,
     Model,
@@ -237,7 +239,7 @@ class _Graph:
         stated: Stated,
     ) -> Sequence[Value]:
         outputs = layer.output_shapes(tuple(value.shape for value in inputs))
-        dtype = _dtype(part, inputs)
+        dtype = _dtype(part, layer, inputs)
         values = tuple(
             Value(layer.name + (f":{k}" if k else "") + (f"@{time}" if time else ""), shape, dtype)
             for k, shape in enumerate(outputs)
@@ -394,12 +396,25 @@ def _output(model: ModelPart, values: Sequence[Value], number: int) -> Value:
 
 
 SHAPING = frozenset(
-    {"Reshape", "Flatten", "Permute", "RepeatVector", "Concatenate", "Dropout", "Transpose"}
+    {
+        "Identity",
+        "Reshape",
+        "Flatten",
+        "Permute",
+        "RepeatVector",
+        "Concatenate",
+        "Dropout",
+        "Transpose",
+    }
 )
 """Layers that leave whole numbers whole."""
 
 
-def _dtype(part: LayerPart, inputs: Sequence[Value]) -> str:
+def _dtype(part: LayerPart, layer: Layer, inputs: Sequence[Value]) -> str:
+    while isinstance(layer, TimeDistributed):
+        layer = layer.layer
+    if isinstance(layer, Discretization) and layer.encoding is Encoding.INT:
+        return "int64"
     same = part.kind in SHAPING and len({value.dtype for value in inputs}) == 1
     return inputs[0].dtype if same else "float32"
 

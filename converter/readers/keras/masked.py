@@ -44,6 +44,9 @@ PASS = frozenset(
 )
 """Layers that hand on the mask of their input, and compute the same with it, but for Softmax."""
 
+NEWLY = frozenset({"Identity", "Normalization", "Rescaling"})
+"""Those of them that did not in tf.keras."""
+
 ELEMENTWISE = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"})
 """Layers that make one mask of several, besides Concatenate."""
 
@@ -68,19 +71,23 @@ INDIFFERENT = frozenset({"BatchNormalization", "TimeDistributed"})
 """Layers that take a mask as an argument, and may have no use for it at inference."""
 
 
-def makes_mask(layer: Layer) -> bool:
-    """Whether a second output is a mask."""
+def inside(layer: Layer) -> Layer:
+    """The layer that is applied to each step."""
     while isinstance(layer, TimeDistributed):
         layer = layer.layer
+    return layer
+
+
+def makes_mask(layer: Layer) -> bool:
+    """Whether a second output is a mask."""
+    layer = inside(layer)
     return isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero)
 
 
 def uses_mask(kind: str, layer: Layer) -> bool:
     """Whether a layer computes something else where its input has a mask."""
     if kind == "TimeDistributed":
-        inner = layer
-        while isinstance(inner, TimeDistributed):
-            inner = inner.layer
+        inner = inside(layer)
         if isinstance(inner, GlobalPooling):
             return inner.pool is Pool.AVERAGE and inner.rank == 1
         return isinstance(inner, ConvLSTM | Recurrent)

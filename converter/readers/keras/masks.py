@@ -22,6 +22,7 @@ from converter.description import (
     Era,
     EveryStep,
     GlobalPooling,
+    GroupNormalization,
     JoinMasks,
     Layer,
     Masking,
@@ -38,9 +39,11 @@ from converter.readers.keras.era import Writer
 from converter.readers.keras.masked import (
     ELEMENTWISE,
     INDIFFERENT,
+    NEWLY,
     PASS,
     SEQUENCES,
     SKIP,
+    inside,
     refusal,
     undescribed,
     uses_mask,
@@ -106,9 +109,7 @@ class Masks:
 
     def make(self, kind: str, layer: Layer, source: Value, given: Value, mask: Value) -> None:
         """A layer made a mask of `source`, which its output `given` carries."""
-        inner = layer
-        while isinstance(inner, TimeDistributed):
-            inner = inner.layer
+        inner = inside(layer)
         made: Origin = ("value", mask.name)
         if isinstance(inner, Masking):
             made = "any", ("unequal", source.name, inner.mask_value)
@@ -143,7 +144,8 @@ class Masks:
             return masks if any(masks) else ()
         if kind in ATTENTION:
             return self._attended(kind, where, layer, inputs, stated)
-        if not uses_mask(kind, layer):
+        weighs = isinstance(inside(layer), GroupNormalization) and not self._keras_3
+        if not (weighs or uses_mask(kind, layer)):
             if stated and kind not in INDIFFERENT:
                 raise refusal(where, f"{kind} with a mask")
             return ()
@@ -188,6 +190,8 @@ class Masks:
             if len(mask.shape) != len(x.shape):
                 raise refusal(where, f"{kind} of {x.shape} with a mask of {mask.shape}")
             return
+        if isinstance(inside(layer), GroupNormalization):
+            raise refusal(where, f"{kind} with the mask of '{x.name}'")
         steps = 0
         while isinstance(layer, TimeDistributed):
             layer, steps = layer.layer, steps + 1
@@ -222,11 +226,9 @@ class Masks:
             result = masks[0] if in_lists else None
         elif kind in SEQUENCES:
             count = 2 if getattr(layer, "merge", None) is Merge.SEPARATE else 1
-            inner = layer
-            while isinstance(inner, TimeDistributed):
-                inner = inner.layer
+            inner = inside(layer)
             result = masks[0] if getattr(inner, "return_sequences", False) else None
-        elif kind in PASS:
+        elif kind in PASS and (self._keras_3 or kind not in NEWLY):
             result = masks[0]
         elif kind == "TimeDistributed":
             result = masks[0]

@@ -67,12 +67,22 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Wri
 
 
 @reads("Dot", several=True)
-def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
     config.float32()
+    normalize = config.boolean("normalize", default=False)
+    if normalize and writer.convolves:
+        raise UnsupportedError(
+            f"nothing says what {config.where} makes of a vector that is next to nothing",
+            context="normalize=True of Theano",
+            hint="load it in Keras on TensorFlow, compare its answers, and save it again",
+            code="backend",
+        )
     return Dot(
         **config.base(),
         axes=_dot_axes(config, "axes", inputs),
-        normalize=config.boolean("normalize", default=False),
+        normalize=normalize,
+        # tf.linalg.l2_normalize has its least number under the root.
+        least=1e-7 if writer.keras_3 else 1e-6,
     )
 
 

@@ -1,10 +1,20 @@
-"""BatchNormalization and LayerNormalization."""
+"""Normalization over the batch, a layer, a group, or to length 1."""
 
 from __future__ import annotations
 
-from converter.description import BatchNormalization, Layer, LayerNormalization, Shape, Weight
+from converter.description import (
+    BatchNormalization,
+    GroupNormalization,
+    Layer,
+    LayerNormalization,
+    RMSNormalization,
+    Shape,
+    UnitNormalization,
+    Weight,
+)
 from converter.description.model import axis_of
-from converter.readers.keras.config import Config
+from converter.errors import UnsupportedError
+from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
 from converter.readers.keras.weights import Weights
@@ -59,12 +69,69 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writ
     )
 
 
-def _axes(config: Config, x: Shape, *, several: bool) -> tuple[int, ...]:
+@reads("GroupNormalization")
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
+    config.float32()
+    (axis,) = _axes(config, inputs[0], several=False)
+    size = known_size(config, inputs[0], axis)
+    groups = config.integer("groups", least=-1, most=MAX_UNITS, default=32)
+    groups = size if groups == -1 else groups
+    if groups < 1 or size % groups:
+        raise config.wrong("groups", groups, f"a number that divides {size}, or -1")
+    return GroupNormalization(
+        **config.base(),
+        groups=groups,
+        axis=axis,
+        gamma=_weight(weights, "gamma", (size,), config.boolean("scale", default=True)),
+        beta=_weight(weights, "beta", (size,), config.boolean("center", default=True)),
+        epsilon=config.number("epsilon", least=0, most=1e6, default=1e-3),
+    )
+
+
+@reads("RMSNormalization")
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
+    config.float32()
+    axes, rank = _axes(config, inputs[0], several=True), len(inputs[0])
+    if axes != tuple(range(rank - len(axes), rank)):
+        raise UnsupportedError(
+            f"axis of {config.where} is not read",
+            context=f"axes {axes} of a tensor of rank {rank}: Keras lays the scale along the last",
+            hint="normalize the last axes, with a Permute before and after",
+            code="rms-axes",
+        )
+    shape = tuple(known_size(config, inputs[0], axis) for axis in axes)
+    return RMSNormalization(
+        **config.base(),
+        scale=Weight(shape, (weights.take("scale", shape),)),
+        epsilon=config.number("epsilon", least=0, most=1e6, default=1e-6),
+    )
+
+
+@reads("UnitNormalization")
+def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
+    config.float32()
+    # tf.linalg.l2_normalize has its least number under the root.
+    least = 1e-12 if writer.keras_3 else 1e-6
+    axes = _axes(config, inputs[0], several=True, ordered=False)
+    return UnitNormalization(**config.base(), axes=axes, least=least)
+
+
+@reads("Normalize")
+def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    """keras.ops.normalize: the operation of which the layer is made, with another least norm."""
+    config.must_be("order", 2, code="norm", hint="use the norm of order 2")
+    least = config.number("epsilon", least=1e-38, most=1e6)
+    axes = _axes(config, inputs[0], several=True, ordered=False)
+    return UnitNormalization(**config.base(), axes=axes, least=least)
+
+
+def _axes(config: Config, x: Shape, *, several: bool, ordered: bool = True) -> tuple[int, ...]:
     """Those that are normalized, counted from the front; the batch is never one of them."""
     value = config.value("axis", default=-1)
     given = config.integers("axis", least=-32, most=32) if isinstance(value, list) else None
     axes = given or (config.integer("axis", least=-32, most=32, default=-1),)
     found = tuple(axis_of(axis, len(x)) for axis in axes)
+    found = found if ordered else tuple(sorted(found))
     if 0 in found or list(found) != sorted(set(found)) or (len(found) > 1 and not several):
         raise config.wrong("axis", value, "axes of the input in order, without the batch")
     return found

@@ -58,20 +58,19 @@ CLASSES: Mapping[str, Reason] = {
             "StringLookup",
             "IntegerLookup",
             "TextVectorization",
-            "CategoryEncoding",
             "CategoryCrossing",
             "Hashing",
             "HashedCrossing",
-            "Discretization",
             "FeatureSpace",
-            "Normalization",
         ),
         PREPROCESSING,
     ),
 }
 
 MODULES_OF_OPERATIONS = ("keras.src.ops", "keras.ops", "keras.src.backend")
-READ_OPERATIONS = frozenset({("Transpose", "keras.src.ops.numpy")})
+READ_OPERATIONS = frozenset(
+    {("Transpose", "keras.src.ops.numpy"), ("Normalize", "keras.src.ops.nn")}
+)
 """Operations that are read as the layers that they might be."""
 
 

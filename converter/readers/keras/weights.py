@@ -36,6 +36,7 @@ class Expected:
         shapes: That it may have: one, but for old GRUs.
         number: Counted in the layer and the part of it.
         whole: It is of int8, and not of floating point numbers.
+        counts: It is a number of examples: whole, of 32 or 64 bits.
         by_name: It may be there only where names tell the weights apart, and not even there.
     """
 
@@ -46,6 +47,7 @@ class Expected:
     shapes: tuple[Sizes, ...]
     number: int
     whole: bool = False
+    counts: bool = False
     by_name: bool = False
 
     @property
@@ -86,15 +88,16 @@ class Weights:
         inner._hints = (*self._hints, hints)
         return inner
 
-    def take(self, name: str, *shapes: Sizes, whole: bool = False) -> Stored:
+    def take(self, name: str, *shapes: Sizes, whole: bool = False, counts: bool = False) -> Stored:
         """The next weight, in the order in which Keras makes them.
 
         Args:
             name: As Keras names it: "kernel".
             shapes: The one that it must have; several where the file decides.
             whole: It is of int8.
+            counts: It is a number of examples.
         """
-        expected = self._expected(name, shapes, whole=whole)
+        expected = self._expected(name, shapes, whole=whole, counts=counts)
         self._count += 1
         stored = self._give(expected)
         if stored is None:
@@ -118,19 +121,8 @@ class Weights:
                 raise missing(one, [other.name for other in there])
         return there
 
-    def _expected(
-        self, name: str, shapes: tuple[Sizes, ...], *, whole: bool = False, by_name: bool = False
-    ) -> Expected:
-        return Expected(
-            self._owner,
-            self._inside,
-            self._hints,
-            name,
-            shapes,
-            self._count,
-            whole,
-            by_name,
-        )
+    def _expected(self, name: str, shapes: tuple[Sizes, ...], **kinds: bool) -> Expected:
+        return Expected(self._owner, self._inside, self._hints, name, shapes, self._count, **kinds)
 
 
 class Wanted:
@@ -173,9 +165,10 @@ def checked(expected: Expected, dataset: Dataset) -> Dataset:
             hint="save the model again with model.save",
             code="dtype",
         )
-    if not expected.whole and dataset.dtype.kind != "f":
+    kind, numbers = ("i", "whole") if expected.counts else ("f", "floating point")
+    if not expected.whole and dataset.dtype.kind != kind:
         raise WeightError(
-            f"{expected.name} of {expected.owner.where} does not hold floating point numbers",
+            f"{expected.name} of {expected.owner.where} does not hold {numbers} numbers",
             context=f"dtype {dataset.dtype}",
             hint="save the model again with model.save",
             code="dtype",

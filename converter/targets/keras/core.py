@@ -11,6 +11,7 @@ from converter.description import (
     Dense,
     Dropout,
     Embedding,
+    Identity,
     Noise,
     PReLU,
     TimeDistributed,
@@ -66,6 +67,11 @@ def _(layer: Activate, around: Around) -> Part:
             return part
     config = activation_config(layer.activation, layer, around.dialect)
     return Part(kind="Activation", config={"activation": config})
+
+
+@emit.register(Identity)
+def _(_layer: Identity, _around: Around) -> Part:
+    return Part(kind="Identity")
 
 
 @emit.register(PReLU)

@@ -51,7 +51,7 @@ class Part:
         config: Without name, trainable and dtype.
         variables: Its own.
         call: The arguments that are true when it is called: "use_causal_mask".
-        operation: It is one of keras.ops, and no layer.
+        operation: The module of keras.src.ops that it is from; "" for a layer.
         parts: What holds more of them, by the attribute's name: "cell", "forward_layer", "layer".
     """
 
@@ -60,7 +60,7 @@ class Part:
     variables: tuple[Variable, ...] = ()
     parts: tuple[tuple[str, Part], ...] = ()
     call: tuple[str, ...] = ()
-    operation: bool = False
+    operation: str = ""
 
     def placed(self) -> Iterator[tuple[tuple[str, ...], int, Variable]]:
         """Every variable, the attributes that lead to it, and its number there."""
@@ -105,13 +105,13 @@ def serialized(
     """
     if part.operation:
         return {
-            "module": "keras.src.ops.numpy",
+            "module": f"keras.src.ops.{part.operation}",
             "class_name": part.kind,
             "config": {"name": name, **part.config},
             "registered_name": part.kind,
         }
     config: dict[str, Any] = {"name": name, "trainable": trainable, "dtype": "float32"}
-    if part.kind.startswith("SpatialDropout"):  # spatial_dropout.py takes no such argument
+    if part.kind.startswith(("SpatialDropout", "Discretization")):  # they take no such argument
         del config["trainable"]
     config |= part.config
     if dialect is Dialect.LEGACY and not inside:

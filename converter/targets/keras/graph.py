@@ -257,7 +257,7 @@ class Graph:
         name = value.name
         while name in self.items:
             name += "'"
-        item = Item(Part(kind=kind, config=config, operation=True), None)
+        item = Item(Part(kind=kind, config=config, operation="numpy"), None)
         item.uses.append(Use(tensors=tensors, constants=constants))
         self.items[name] = item
         return Result((name, 0), 0, value)

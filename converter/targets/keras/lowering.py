@@ -1,6 +1,7 @@
 """A model with what Keras 3 lacks said by what it has: the same meaning, in more layers.
 
-time_major=True, which Keras 3 has not, is a transposition before and after.
+time_major=True, which Keras 3 has not, is a transposition before and after. A Dot that normalizes
+with the least norm of tf.keras is two normalizations before one that does not.
 """
 
 from __future__ import annotations
@@ -8,9 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from converter.description import Call, Merge, Model, Recurrent, Transpose, Value
+from converter.description import (
+    Call,
+    Dot,
+    Merge,
+    Model,
+    Recurrent,
+    Transpose,
+    UnitNormalization,
+    Value,
+)
 
 BATCH_FIRST = (1, 0, 2)
+
+KERAS_3_LEAST = 1e-7
+"""The least norm that Dot of Keras 3 divides by: keras.config.epsilon()."""
 
 
 def lowered(model: Model) -> Model:
@@ -21,6 +34,9 @@ def lowered(model: Model) -> Model:
 
 def _lowered(call: Call) -> Iterator[Call]:
     layer = call.layer
+    if isinstance(layer, Dot) and layer.normalize and layer.least != KERAS_3_LEAST:
+        yield from _normalized_before(call, layer)
+        return
     if not (isinstance(layer, Recurrent) and layer.time_major):
         yield call
         return
@@ -54,3 +70,13 @@ def _transposed(x: Value, result: Value, name: str = "") -> Call:
 def _turned(value: Value) -> tuple[int | None, ...]:
     time, batch, *rest = value.shape
     return (batch, time, *rest)
+
+
+def _normalized_before(call: Call, layer: Dot) -> Iterator[Call]:
+    units = []
+    for k, (value, axis) in enumerate(zip(call.inputs, layer.axes, strict=True)):
+        name = f"{call.outputs[0].name} unit {k}"
+        unit = UnitNormalization(name=name, axes=(axis,), least=layer.least)
+        units.append(Value(name, value.shape, value.dtype))
+        yield Call(unit, (value,), (units[-1],))
+    yield replace(call, layer=replace(layer, normalize=False), inputs=tuple(units))

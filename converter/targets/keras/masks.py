@@ -26,6 +26,8 @@ from converter.description import (
     Embedding,
     EveryStep,
     GlobalPooling,
+    GroupNormalization,
+    Identity,
     JoinMasks,
     Layer,
     LayerNormalization,
@@ -34,11 +36,14 @@ from converter.description import (
     Merge,
     Model,
     MultiHeadAttention,
+    Normalization,
     Pool,
     PReLU,
     Recurrent,
+    Rescaling,
     TimeDistributed,
     Unequal,
+    UnitNormalization,
 )
 from converter.errors import UnsupportedError
 from converter.targets.keras.attended import stated_to_attention
@@ -51,9 +56,14 @@ PASS = (
     BatchNormalization,
     Dense,
     Dropout,
+    GroupNormalization,
+    Identity,
     LayerNormalization,
+    Normalization,
     PReLU,
+    Rescaling,
     TimeDistributed,
+    UnitNormalization,
 )
 """Layers that hand on the mask of their input."""
 

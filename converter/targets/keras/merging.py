@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converter.description import Combine, Concatenate, Dot
-from converter.targets.keras.emit import Around, Part, emit
+from converter.targets.keras.emit import Around, Dialect, Part, emit, refusal
 
 
 @emit.register(Combine)
@@ -17,5 +17,12 @@ def _(layer: Concatenate, _around: Around) -> Part:
 
 
 @emit.register(Dot)
-def _(layer: Dot, _around: Around) -> Part:
+def _(layer: Dot, around: Around) -> Part:
+    if layer.normalize and around.dialect is Dialect.LEGACY:
+        raise refusal(
+            layer,
+            f"a norm of at least {layer.least:g}; tf_keras takes 1e-06 there, Keras 3 1e-07",
+            "--to keras writes a file for Keras 3 alone",
+            "legacy-norm",
+        )
     return Part(kind="Dot", config={"axes": list(layer.axes), "normalize": layer.normalize})

@@ -1,8 +1,14 @@
-"""BatchNormalization and LayerNormalization."""
+"""Normalization over the batch, a layer, a group, or to length 1."""
 
 from __future__ import annotations
 
-from converter.description import BatchNormalization, LayerNormalization
+from converter.description import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from converter.targets.keras.emit import Around, Dialect, Part, Variable, emit, refusal
 
 
@@ -46,7 +52,58 @@ def _(layer: LayerNormalization, around: Around) -> Part:
     )
 
 
-def _affine(layer: BatchNormalization | LayerNormalization) -> tuple[Variable, ...]:
+@emit.register(GroupNormalization)
+def _(layer: GroupNormalization, _around: Around) -> Part:
+    return Part(
+        kind="GroupNormalization",
+        config={
+            "groups": layer.groups,
+            "axis": layer.axis,
+            "epsilon": layer.epsilon,
+            "center": layer.beta is not None,
+            "scale": layer.gamma is not None,
+        },
+        variables=_affine(layer),
+    )
+
+
+@emit.register(RMSNormalization)
+def _(layer: RMSNormalization, around: Around) -> Part:
+    if around.dialect is Dialect.LEGACY:
+        raise refusal(
+            layer,
+            "an RMSNormalization: tf_keras has none",
+            "--to keras writes a file for Keras 3 alone",
+            "legacy-layer",
+        )
+    axes = list(range(-len(layer.scale.shape), 0))
+    return Part(
+        kind="RMSNormalization",
+        config={"axis": axes, "epsilon": layer.epsilon},
+        variables=(Variable("scale", layer.scale),),
+    )
+
+
+@emit.register(UnitNormalization)
+def _(layer: UnitNormalization, around: Around) -> Part:
+    """A layer with the least norm of Keras 3, an operation with another."""
+    if around.dialect is Dialect.LEGACY:
+        raise refusal(
+            layer,
+            f"a norm of at least {layer.least:g}; tf_keras takes 1e-06 there, Keras 3 1e-12",
+            "--to keras writes a file for Keras 3 alone",
+            "legacy-norm",
+        )
+    axes = list(layer.axes)
+    if layer.least == 1e-12:
+        return Part(kind="UnitNormalization", config={"axis": axes})
+    config = {"axis": axes, "order": 2, "epsilon": layer.least}
+    return Part(kind="Normalize", config=config, operation="nn")
+
+
+def _affine(
+    layer: BatchNormalization | GroupNormalization | LayerNormalization,
+) -> tuple[Variable, ...]:
     """Those of gamma and beta that there are."""
     both = (("gamma", layer.gamma), ("beta", layer.beta))
     return tuple(Variable(name, weight) for name, weight in both if weight is not None)

@@ -31,7 +31,7 @@ def _(layer: Transpose, around: Around) -> Part:
             "--to keras writes a file for Keras 3 alone",
             "legacy-operation",
         )
-    return Part(kind="Transpose", config={"axes": list(layer.axes)}, operation=True)
+    return Part(kind="Transpose", config={"axes": list(layer.axes)}, operation="numpy")
 
 
 @emit.register(RepeatVector)

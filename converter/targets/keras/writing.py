@@ -17,6 +17,7 @@ from converter.targets.keras import (  # noqa: F401  each family registers its h
     merging,
     normalization,
     pooling,
+    preprocessing,
     recurrent,
     resizing,
     shaping,

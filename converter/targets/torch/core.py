@@ -10,6 +10,7 @@ from converter.description import (
     Dense,
     Dropout,
     Embedding,
+    Identity,
     Masking,
     Noise,
     PReLU,
@@ -60,6 +61,13 @@ def _(layer: Activate, source: Source) -> None:
     text = activated(layer.activation, x, source)
     compound = not text.endswith(")") or text.startswith("(")
     source.hold(source.outputs[0], text, x, compound=compound and text != x.text)
+
+
+@emit.register(Identity)
+def _(_layer: Identity, source: Source) -> None:
+    """Nothing is to be done."""
+    x = source.take_folded(source.inputs[0], channels_first=None)
+    source.hold(source.outputs[0], x.text, x, compound=x.compound)
 
 
 @emit.register(PReLU)
@@ -116,7 +124,7 @@ def _every_step(layer: TimeDistributed) -> bool:
     """Whether the inner layer does the same with two axes in front as with one."""
     inner = layer.layer
     match inner:
-        case Dense() | Embedding() | Masking():
+        case Dense() | Embedding() | Identity() | Masking():
             return True
         case Activate():
             return inner.activation.axes in ((), (-1,))

@@ -72,7 +72,9 @@ def _(layer: Dot, source: Source) -> None:
     rest = iter(ascii_lowercase[2:])
     for value, axis in zip(source.inputs, layer.axes, strict=True):
         held = source.take(value)
-        text = f"F.normalize({held.text}, dim={axis})" if layer.normalize else held.text
+        text = held.text
+        if layer.normalize:
+            text = f"F.normalize({text}, dim={axis}, eps={layer.least!r})"
         texts.append(text)
         letters.append(
             ["b" if k == 0 else "a" if k == axis else next(rest) for k in range(len(value.shape))]

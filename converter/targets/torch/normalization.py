@@ -1,4 +1,4 @@
-"""BatchNormalization and LayerNormalization."""
+"""Normalization over the batch, a layer, a group, or to length 1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from decimal import Decimal
 
 import numpy as np
 
-from converter.description import BatchNormalization, LayerNormalization, Value, Weight
+from converter.description import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+    Value,
+    Weight,
+)
 from converter.errors import UnsupportedError
 from converter.gates import Array
 from converter.targets.torch.emit import emit
@@ -44,20 +52,73 @@ def _(layer: BatchNormalization, source: Source) -> None:
         added=added,
         frozen=frozen,
     )
-    if layer.axis == rank - 1 and rank > 2:
+    _along(layer.axis, module, source)
+
+
+def _along(axis: int, module: str, source: Source) -> None:
+    """A module that takes axis 1, called with another."""
+    (value,), (output,) = source.inputs, source.outputs
+    if axis == len(value.shape) - 1 and axis > 1:
         x = source.take(value, channels_first=True)
-        source.hold(source.outputs[0], f"{module}({x.text})", x)
-    elif layer.axis == 1:
-        x = source.take(value)
-        source.hold(source.outputs[0], f"{module}({x.text})", x)
+        source.hold(output, f"{module}({x.text})", x)
+        return
+    x = source.take(value)
+    if axis == 1:
+        source.hold(output, f"{module}({x.text})", x)
     else:
-        x = source.take(value)
-        moved = f"{module}({x.atom}.movedim({layer.axis}, 1)).movedim(1, {layer.axis})"
-        source.hold(source.outputs[0], moved, x)
+        source.hold(output, f"{module}({x.atom}.movedim({axis}, 1)).movedim(1, {axis})", x)
+
+
+@emit.register(GroupNormalization)
+def _(layer: GroupNormalization, source: Source) -> None:
+    """nn.GroupNorm on axis 1."""
+    size = source.inputs[0].shape[layer.axis]
+    given = [str(layer.groups), str(size), f"eps={layer.epsilon!r}"]
+    parameters: dict[str, Weight] = {}
+    added: dict[str, Array] = {}
+    if size is None:
+        raise UnsupportedError(
+            f"layer '{layer.name}' cannot become an nn.GroupNorm",
+            context=f"axis {layer.axis} of shape {source.inputs[0].shape}, of a free length",
+            hint="normalize an axis of a fixed length",
+            code="group-norm-shape",
+        )
+    if layer.gamma is None and layer.beta is None:
+        given.append("affine=False")
+    else:
+        _affine(layer, {"weight": layer.gamma, "bias": layer.beta}, (size,), parameters, added)
+    module = source.module(
+        layer,
+        f"nn.GroupNorm({', '.join(given)})",
+        parameters,
+        added=added,
+        frozen=dict.fromkeys(added, "not in Keras"),
+    )
+    _along(layer.axis, module, source)
+
+
+@emit.register(RMSNormalization)
+def _(layer: RMSNormalization, source: Source) -> None:
+    """nn.RMSNorm on the last axes."""
+    shape = layer.scale.shape
+    sizes = str(shape[0]) if len(shape) == 1 else str(shape)
+    constructor = f"nn.RMSNorm({sizes}, eps={layer.epsilon!r})"
+    module = source.module(layer, constructor, {"weight": layer.scale})
+    x = source.take(source.inputs[0])
+    source.hold(source.outputs[0], f"{module}({x.text})", x)
+
+
+@emit.register(UnitNormalization)
+def _(layer: UnitNormalization, source: Source) -> None:
+    """F.normalize."""
+    x = source.take(source.inputs[0])
+    axes = str(layer.axes[0]) if len(layer.axes) == 1 else str(layer.axes)
+    text = f"F.normalize({x.text}, dim={axes}, eps={layer.least!r})"
+    source.hold(source.outputs[0], text, x)
 
 
 def _affine(
-    layer: BatchNormalization | LayerNormalization,
+    layer: BatchNormalization | GroupNormalization | LayerNormalization,
     weights: dict[str, Weight | None],
     shape: tuple[int, ...],
     parameters: dict[str, Weight],

@@ -19,6 +19,7 @@ from converter.targets.torch import (  # noqa: F401  each family registers its h
     merging,
     normalization,
     pooling,
+    preprocessing,
     recurrent,
     resizing,
     shaping,
@@ -200,7 +201,7 @@ def _definitions() -> dict[str, str]:
     Read as text, so that writing a file needs no torch.
     """
     found: dict[str, str] = {}
-    for name in ("modules.py", "conv_modules.py", "attention_modules.py"):
+    for name in ("modules.py", "conv_modules.py", "attention_modules.py", "value_modules.py"):
         text = Path(__file__).with_name(name).read_text(encoding="utf-8")
         lines = text.splitlines()
         found |= {

@@ -1,0 +1,27 @@
+"""What prepares values and torch.nn lacks; its text is copied as that of modules.py is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Normalization(nn.Module):
+    """(x - mean) / max(sqrt(variance), 1e-7) of known statistics, or the inverse."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, *shape: int, invert: bool = False) -> None:
+        super().__init__()
+        self.invert = invert
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("variance", torch.ones(shape))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x, whose last axes are those of the statistics."""
+        deviation = self.variance.sqrt().clamp(min=1e-7)
+        if self.invert:
+            return x * deviation + self.mean
+        return (x - self.mean) / deviation
