@@ -102,6 +102,11 @@ def architectures(k):
     yield "heads_dropped", k.Model([tokens, q], heads(2, 3)(heads(2, 3)(q, dropped), words))
     one = heads(2, 3)
     yield "heads_shared", k.Model(both, one(one(q, v), v))
+    deep = one(q, v)
+    for _ in range(3):
+        deep = layers.Dense(2)(deep)
+    seeing = layers.Dense(2)(attention()([q, words]))
+    yield "heads_order", k.Model([tokens, q, v], [deep, one(q, words), seeing])
     if k.__name__ == "keras":
         yield "heads_given", k.Model([q, v, of_v], heads(2, 3)(q, v, value_mask=of_v))
         yield "heads_given_query", k.Model([q, v, of_q], heads(2, 3)(q, v, query_mask=of_q))

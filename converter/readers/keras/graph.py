@@ -29,12 +29,14 @@ from converter.description import (
 )
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.architecture import LayerPart, ModelPart
+from converter.readers.keras.attended import forgets
 from converter.readers.keras.calls import Arguments, Reference
 from converter.readers.keras.chain import Chain
 from converter.readers.keras.config import Config
 from converter.readers.keras.custom import description_of
 from converter.readers.keras.described import Built, Described
 from converter.readers.keras.era import Writer
+from converter.readers.keras.execution import Node, executed
 from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import KINDS, build, build_one
 from converter.readers.keras.masked import check_unrolled, makes_mask
@@ -47,9 +49,6 @@ from converter.readers.strict import named
 
 MAX_CALLS = 100_000
 """A model that calls a model twice that calls a model twice, thirty levels deep, has a billion."""
-
-Node = tuple[str, int]
-"""A layer of one model by its name, and which of its calls."""
 
 
 def wire(model: ModelPart, writer: Writer, give: Give) -> Model:
@@ -138,7 +137,10 @@ class _Graph:
                     _node(model, layers, reference, first[0])
                     for reference in _needed(model, arguments)
                 ]
-        for node in _order(model, needs, values):
+        order = _order(model, needs, values)
+        if any(forgets(layer.kind, self._writer) for layer in model.layers):
+            order = _as_executed(model, layers, order, first)
+        for node in order:
             layer = layers[node[0]]
             arguments = layer.calls[node[1]]
             self._check_keys(layer, arguments)
@@ -387,6 +389,33 @@ def _order(model: ModelPart, needs: dict[Node, list[Node]], values: Collection[N
             _refuse(model, f"the input {named(source[0])}, which is not among input_layers")
         _refuse(model, f"a cycle through {named(left[0])} and {named(source[0])}")
     return ordered
+
+
+def _as_executed(
+    model: ModelPart,
+    layers: dict[str, LayerPart],
+    order: list[Node],
+    first: tuple[dict[str, int], dict[str, int]],
+) -> list[Node]:
+    """The calls as Keras 3 executes them, the operations that make masks among them."""
+
+    def node_of(reference: Reference) -> Node:
+        if reference.layer in model.mask_operations:
+            return reference.layer, 0
+        return _node(model, layers, reference, first[0])
+
+    parents = {
+        (name, 0): [node_of(one) for one in operation.inputs]
+        for name, operation in model.mask_operations.items()
+    }
+    for name, number in order:
+        arguments = layers[name].calls[number]
+        masks = [mask for mask in arguments.masks if mask is not None]
+        parents[name, number] = [node_of(one) for one in (*arguments.inputs, *masks)]
+    outputs = [_node(model, layers, reference, first[1]) for reference in model.outputs]
+    known = set(order)
+    needed = dict.fromkeys(node for node in executed(outputs, parents) if node in known)
+    return [*needed, *(node for node in order if node not in needed)]
 
 
 def _output(model: ModelPart, values: Sequence[Value], number: int) -> Value:
