@@ -119,6 +119,25 @@ def test_tf_keras_means_what_the_judge_computes_and_the_module_too(saved: Path, 
     assert computed(model, folder, name) < FLOAT32
 
 
+@pytest.mark.parametrize("name", ["dot_masked_causal", "heads_carried_scores", "axis_last_carried"])
+def test_the_module_is_exported_and_compiled_alike(saved: Path, name: str) -> None:
+    """For any batch; torch.compile without its own compiler, which takes long."""
+    folder = saved / "keras"
+    module = converter.to_torch(model_of(folder, name))
+    given = tuple(map(torch.from_numpy, arrays(folder, name, "0in")))
+    sizes = tuple({0: torch.export.Dim.AUTO} for _ in given)
+    program = torch.export.export(module, given, dynamic_shapes=sizes)
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    with torch.inference_mode():
+        fewer = tuple(one[:2] for one in given)
+        expected = [one[:2] for one in arrays(folder, name, "0out")]
+        exported = program.module()(*fewer)
+        assert (
+            distance(exported if isinstance(exported, tuple) else (exported,), expected) < FLOAT32
+        )
+        assert distance(compiled(*given), arrays(folder, name, "0out")) < FLOAT32
+
+
 # As a file for today's Keras
 
 WRITTEN = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ from tests.readers.files import (
     layer,
     tensor,
 )
+
+DATA = Path(__file__).parents[1] / "data"
 
 Error = Callable[[Callable[[], object]], str]
 
@@ -294,6 +297,20 @@ def test_one_without_the_words_of_keras_is_not_taken_for_its_own(file: Path) -> 
     with pytest.raises(ConverterError) as caught:
         model(file, layer("Attention", "it"), LISTED, weights={})
     assert "has no use_scale" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["keras3/attention_parts", "keras215/attention_heads"])
+def test_weights_alone_are_those_of_the_whole(tmp_path: Path, name: str) -> None:
+    """Keras 2.15's parts have an underscore, and so have those of groups of heads."""
+    whole = DATA / f"{name}.keras"
+    with zipfile.ZipFile(whole) as file:
+        weights = Path(file.extract("model.weights.h5", tmp_path))
+    found, expected = (
+        {layer.name: {n: w.read().tolist() for n, w in layer.weights.items()} for layer in m.layers}
+        for m in (read(weights, arch=whole), read(whole))
+    )
+    assert found == expected
+    assert any(found.values())
 
 
 def test_a_mask_of_a_value_is_laid_over_the_batch_up_to_3_11(file: Path) -> None:
