@@ -1,20 +1,23 @@
-"""The order in which Keras 3 runs the calls of a Functional model.
+"""The order of the calls of a Functional model: as its config lists them, or as Keras 3 runs them.
 
-It matters where a layer does something to its inputs: MultiHeadAttention takes their masks. By
-depth, counted from the outputs; within a depth as they were first met: `map_graph` in
-keras/src/ops/function.py (3.15).
+Which of the two matters only where a layer does something to its inputs: MultiHeadAttention takes
+their masks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 
 Node = tuple[str, int]
 """A layer or an operation by its name, and which of its calls."""
 
 
 def executed(outputs: Sequence[Node], parents: Mapping[Node, Sequence[Node]]) -> list[Node]:
-    """Every call that the outputs need, in order.
+    """Every call that the outputs need, as Keras 3 runs them.
+
+    By depth, counted from the outputs; within a depth as they were first met: `map_graph` in
+    keras/src/ops/function.py (3.15).
 
     Args:
         outputs: Of the model.
@@ -44,3 +47,32 @@ def _finished(outputs: Sequence[Node], parents: Mapping[Node, Sequence[Node]]) -
             else:
                 stack.append((parent, iter(parents.get(parent, ()))))
     return list(finished)
+
+
+def as_listed(needs: Mapping[Node, Sequence[Node]], given: Collection[Node]) -> list[Node]:
+    """The calls, each after those that it needs, else as listed; not those that wait for ever.
+
+    Args:
+        needs: For each call, those whose results it takes.
+        given: What is there before any call: the inputs.
+    """
+    place = {node: k for k, node in enumerate(needs)}
+    nodes = list(needs)
+    users: dict[Node, list[Node]] = {}
+    open_needs: dict[Node, int] = {}
+    for node, sources in needs.items():
+        missing = set(sources) - set(given)
+        open_needs[node] = len(missing)
+        for source in missing:
+            users.setdefault(source, []).append(node)
+    ready = [place[node] for node, count in open_needs.items() if not count]
+    heapify(ready)
+    ordered = []
+    while ready:
+        node = nodes[heappop(ready)]
+        ordered.append(node)
+        for user in users.get(node, ()):
+            open_needs[user] -= 1
+            if not open_needs[user]:
+                heappush(ready, place[user])
+    return ordered

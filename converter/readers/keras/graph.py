@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from heapq import heapify, heappop, heappush
 from typing import NoReturn
 
 from converter.description import (
@@ -36,7 +35,7 @@ from converter.readers.keras.config import Config
 from converter.readers.keras.custom import description_of
 from converter.readers.keras.described import Built, Described
 from converter.readers.keras.era import Writer
-from converter.readers.keras.execution import Node, executed
+from converter.readers.keras.execution import Node, as_listed, executed
 from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import KINDS, build, build_one
 from converter.readers.keras.masked import check_unrolled, makes_mask
@@ -363,28 +362,11 @@ def _node(
 
 def _order(model: ModelPart, needs: dict[Node, list[Node]], values: Collection[Node]) -> list[Node]:
     """The calls, each after those that it needs, else as the config has them."""
-    place = {node: k for k, node in enumerate(needs)}
-    nodes = list(needs)
-    users: dict[Node, list[Node]] = {}
-    open_needs: dict[Node, int] = {}
-    for node, sources in needs.items():
-        missing = set(sources) - set(values)
-        open_needs[node] = len(missing)
-        for source in missing:
-            users.setdefault(source, []).append(node)
-    ready = [place[node] for node, count in open_needs.items() if not count]
-    heapify(ready)
-    ordered = []
-    while ready:
-        node = nodes[heappop(ready)]
-        ordered.append(node)
-        for user in users.get(node, ()):
-            open_needs[user] -= 1
-            if not open_needs[user]:
-                heappush(ready, place[user])
-    if len(ordered) < len(nodes):
-        left = next(node for node in nodes if open_needs[node])
-        source = next(s for s in needs[left] if s not in values and s not in ordered)
+    ordered = as_listed(needs, values)
+    if len(ordered) < len(needs):
+        done = set(ordered)
+        left = next(node for node in needs if node not in done)
+        source = next(s for s in needs[left] if s not in values and s not in done)
         if source not in needs:
             _refuse(model, f"the input {named(source[0])}, which is not among input_layers")
         _refuse(model, f"a cycle through {named(left[0])} and {named(source[0])}")
