@@ -13,6 +13,7 @@ from converter.description import Model
 from converter.errors import OutputError
 from converter.ledger import entries
 from converter.library import model_of
+from converter.metadata import LEDGER_SHA256, SOURCE, SOURCE_SHA256, TEST_VECTOR
 from converter.output import Staging, staged
 from converter.targets.onnx import LARGEST, USUAL, Written, write_graph
 from converter.targets.onnx.files import write_data, write_model, write_model_beside
@@ -37,10 +38,10 @@ def metadata(written: Written) -> dict[str, str]:
     ledger = [entry.as_dict() for entry in entries(written.placements)]
     text = json.dumps(ledger, sort_keys=True, separators=(",", ":"))
     return {
-        "ifco.source": Path(model.source.path).name,
-        "ifco.source_sha256": model.source.sha256,
-        "ifco.ledger_sha256": hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(),
-        "ifco.test_vector": test_vector(model),
+        SOURCE: Path(model.source.path).name,
+        SOURCE_SHA256: model.source.sha256,
+        LEDGER_SHA256: hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(),
+        TEST_VECTOR: test_vector(model),
     }
 
 

@@ -13,12 +13,10 @@ import onnxruntime
 
 from converter.errors import ReadError, UsageError
 from converter.gates import Array
+from converter.metadata import STATES
 from converter.runtimes import ArtefactFailure
 
 CPU = "CPUExecutionProvider"
-
-STATES = "ifco.states"
-"""The entry of a file's metadata that pairs the inputs of states with the outputs of the next."""
 
 LEVELS = {
     "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,

@@ -16,6 +16,7 @@ from converter.description import Model, Value
 from converter.errors import FormatError, MissingExtraError
 from converter.gates import Array
 from converter.ledger import wrong_arrays
+from converter.metadata import SOURCE, TEST_VECTOR
 from converter.runtimes import ArtefactFailure
 from converter.targets.onnx import Written, write_graph
 from converter.targets.onnx.stored import by_address, read_stored
@@ -74,14 +75,14 @@ def verify_alone(path: Path) -> Verdict:
         MissingExtraError: onnxruntime is not installed.
     """
     _, metadata = read_stored(path)
-    if "ifco.test_vector" not in metadata:
+    if TEST_VECTOR not in metadata:
         raise FormatError(
             f"{path} holds no test vector",
-            context="an ONNX file without ifco.test_vector in its metadata",
+            context=f"an ONNX file without {TEST_VECTOR} in its metadata",
             hint="ifco verify SOURCE FILE, or write it with ifco convert --to onnx",
             code="no-test-vector",
         )
-    chosen, expected = read_vector(metadata["ifco.test_vector"], str(path))
+    chosen, expected = read_vector(metadata[TEST_VECTOR], str(path))
     session = _runtime().open(path)
     compared: list[Comparison] = []
     failure = ""
@@ -92,7 +93,7 @@ def verify_alone(path: Path) -> Verdict:
         failure = f"it fails on its test vector: {error}"
     verdict = Verdict(
         status=Status.DIFFERS if failure else Status.EQUAL,
-        original=metadata.get("ifco.source", "") or "its test vector",
+        original=metadata.get(SOURCE, "") or "its test vector",
         artefact=str(path),
         reason=failure,
         comparisons=tuple(compared),

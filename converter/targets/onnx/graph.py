@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
@@ -20,6 +20,9 @@ from converter.description import Call, Layer, Model, Value, Weight
 from converter.gates import AS_IS, Array, Form
 from converter.targets.onnx.names import identifier
 from converter.targets.placement import Placement
+
+if TYPE_CHECKING:
+    from converter.targets.onnx.packing import Packing
 
 Order = tuple[int, ...]
 """Of axes: axis k of what is held is axis `order[k]` of the model's value."""
@@ -78,7 +81,12 @@ class Graph:
         opset: Of the operators.
         names: Of each value of the model, in the graph.
         tensors: Those that hold weights; smaller ones, such as axes, are `constants`.
-        states: Inputs that a stateful layer's states come from, and the outputs with the next.
+        held: What holds each value, in each order that there is.
+        whole: Last states as their node gives them, by the names of the values in them.
+        packings: By the name of the mask; in `packed` the sequences packed, by theirs and then
+            the mask's.
+        unmasked: For what Masking gives, its input and the mask: who uses the mask needs no zeros.
+        states: Each kept by a stateful layer: the input that it comes from, and the next.
         scanned: Layers that are written as a Scan, each with the reason.
         owners: The layer of each tensor, by the names of `placements`.
     """
@@ -92,7 +100,10 @@ class Graph:
     placements: list[Placement] = field(default_factory=list)
     held: dict[str, dict[Order, Held]] = field(default_factory=dict)
     whole: dict[tuple[str, ...], ir.Value] = field(default_factory=dict)
-    states: list[tuple[ir.Value, ir.Value]] = field(default_factory=list)
+    packings: dict[str, Packing] = field(default_factory=dict)
+    packed: dict[str, dict[str, Held]] = field(default_factory=dict)
+    unmasked: dict[str, tuple[Value, Value]] = field(default_factory=dict)
+    states: dict[str, tuple[ir.Value, ir.Value]] = field(default_factory=dict)
     scanned: dict[str, str] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
     owners: dict[str, str] = field(default_factory=dict)
@@ -148,6 +159,7 @@ class Graph:
         count: int,
         *inputs: ir.Value | None,
         dtype: ir.DataType | None = None,
+        dtypes: Sequence[ir.DataType] = (),
         name: str = "",
         **attributes: Any,
     ) -> tuple[ir.Value, ...]:
@@ -158,15 +170,19 @@ class Graph:
             count: Of outputs.
             inputs: None where one is left out.
             dtype: Of the outputs; that of the first input by default.
+            dtypes: Of each output, where they differ.
             name: Of the node; by default the layer's and the kind.
             attributes: Those that are None are left out.
         """
         given = {key: value for key, value in attributes.items() if value is not None}
         node_name = identifier(name or f"{self.prefix}_{kind.lower()}", self.node_names)
         self.node_names.add(node_name)
-        kinds = ir.TensorType(dtype or _dtype(inputs[0]))
         ends = [""] if count == 1 else [f"_{k}" for k in range(count)]
-        outputs = [ir.Value(name=self.name(f"{node_name}_y{end}"), type=kinds) for end in ends]
+        types = dtypes or [dtype or _dtype(inputs[0])] * count
+        outputs = [
+            ir.Value(name=self.name(f"{node_name}_y{end}"), type=ir.TensorType(one))
+            for end, one in zip(ends, types, strict=True)
+        ]
         node = ir.node(kind, inputs, given, outputs=outputs, name=node_name)
         self.nodes.append(node)
         return tuple(outputs)
@@ -281,6 +297,11 @@ class Graph:
         """`take`, of floats."""
         return self.cast(self.take(value, order), FLOAT)
 
+    def unmasked_by(self, mask: Value) -> Value:
+        """The first input, or what stands for it where only those steps are read that count."""
+        value, other = self.unmasked.get(self.inputs[0].name, (self.inputs[0], None))
+        return value if other == mask else self.inputs[0]
+
     def order_of(self, value: Value) -> Order:
         """An order in which a value is held already."""
         ways = self.held[value.name]
@@ -299,22 +320,40 @@ class Graph:
     def pass_on(self, value: Value, output: Value) -> None:
         """What holds an input holds an output, too."""
         self.held[output.name] = dict(self.held[value.name])
+        if value.name in self.packed:
+            self.packed[output.name] = self.packed[value.name]
 
     def give_lazily(self, value: Value, ways: Mapping[Order, Callable[[], ir.Value]]) -> None:
         """What makes an output, in any of some orders; the one that is asked for is written."""
+        self.held[value.name] = {order: self.at_home(way) for order, way in ways.items()}
+
+    def at_home(self, way: Callable[[], ir.Value]) -> Callable[[], ir.Value]:
+        """What makes something later, under the name of the call in hand."""
         call = self.call
 
-        def at_home(way: Callable[[], ir.Value]) -> Callable[[], ir.Value]:
-            def make() -> ir.Value:
-                elsewhere, self.call = self.call, call
-                try:
-                    return way()
-                finally:
-                    self.call = elsewhere
+        def make() -> ir.Value:
+            elsewhere, self.call = self.call, call
+            try:
+                return way()
+            finally:
+                self.call = elsewhere
 
-            return make
+        return make
 
-        self.held[value.name] = {order: at_home(way) for order, way in ways.items()}
+    def kept(self, layer: Layer, part: str, shape: Sequence[int | None]) -> ir.Value:
+        """A state that a stateful layer keeps, from an input of the graph."""
+        key = f"{layer.name}_{part}"
+        if key not in self.states:
+            name = self.name(key)
+            sizes = ["batch" if size is None else size for size in shape]
+            given = ir.Value(name=name, shape=ir.Shape(sizes), type=ir.TensorType(FLOAT))
+            self.states[key] = given, given
+        return self.states[key][1]
+
+    def keep(self, layer: Layer, part: str, following: ir.Value) -> None:
+        """What that state is next."""
+        key = f"{layer.name}_{part}"
+        self.states[key] = self.states[key][0], following
 
     def _hold(self, value: Value, x: ir.Value, order: Order) -> None:
         self.held.setdefault(value.name, {})[order] = x

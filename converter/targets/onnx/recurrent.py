@@ -18,7 +18,8 @@ from converter.description import Direction, Merge, Recurrent, Value, Weight
 from converter.gates import STATES, Cell, Form, bias_form, kernel_form
 from converter.targets.onnx.activation import function_attributes
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import Graph, Order, as_it_is, time_first
+from converter.targets.onnx.graph import BOOL, Graph, Order, as_it_is, time_first
+from converter.targets.onnx.packing import chosen, packed, packing_of, spread
 
 KINDS = {Cell.LSTM: "LSTM", Cell.GRU: "GRU", Cell.GRU_RESET_BEFORE: "GRU", Cell.RNN: "RNN"}
 
@@ -54,18 +55,27 @@ class Pass:
         """H, of all its directions."""
         return self.directions[0].units
 
+    @property
+    def suffix(self) -> str:
+        """What names of it end with."""
+        return f"_{self.part}" if self.part else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
     """What a node gives.
 
     Attributes:
-        sequence: (T, D, B, H).
+        sequence: Its outputs, in the order of time.
+        axes: Of `sequence`: "TDBH" as a node gives it.
+        packed: The same with the steps that count in front, (T, D, B, H); None without a mask.
         last: The h that is returned last, (D, B, H).
         states: The states after the last step, (D, B, H) each.
     """
 
     sequence: ir.Value
+    axes: str
+    packed: ir.Value | None
     last: ir.Value
     states: tuple[ir.Value, ...]
 
@@ -95,15 +105,14 @@ def functions(direction: Direction) -> tuple[Activation, ...]:
 @emit.register(Recurrent)
 def _(layer: Recurrent, graph: Graph) -> None:
     """The nodes, then what the layer returns."""
-    x, *states = graph.inputs
+    states = graph.inputs[1:]
     count = 2 if layer.merge is Merge.SEPARATE else 1
     returned, last = graph.outputs[:count], graph.outputs[count:]
-    order = as_it_is(x) if layer.time_major else time_first(x)
     ran: list[Ran] = []
     for one in passes(layer):
         number = STATES[one.cell] * len(one.directions)
         own, states = states[:number], states[number:]
-        result = _node(layer, one, graph, graph.floats(x, order), own)
+        result = _ran(layer, one, graph, own)
         ran.append(result)
         if last:
             _give_states(one, graph, result, last[:number])
@@ -114,35 +123,79 @@ def _(layer: Recurrent, graph: Graph) -> None:
         _give_last(layer, graph, returned, [one.last for one in ran])
 
 
-def _node(layer: Recurrent, one: Pass, graph: Graph, x: ir.Value, states: Sequence[Value]) -> Ran:
-    """The node of a pass."""
-    suffix = f"_{one.part}" if one.part else ""
-    count = STATES[one.cell]
-    initial = _initial(graph, states, count)
+def _ran(layer: Recurrent, one: Pass, graph: Graph, states: Sequence[Value]) -> Ran:
+    """The node of a pass, and what its outputs become where there is a mask."""
+    x, mask = graph.inputs[0], graph.masks[0] if graph.masks else None
+    initial = _initial(layer, one, graph, states)
+    if mask is None:
+        order = as_it_is(x) if layer.time_major else time_first(x)
+        y, *ends = _node(layer, one, graph, graph.floats(x, order), None, initial)
+        ran = Ran(y, "TDBH", None, ends[0], tuple(ends))
+    else:
+        ran = _masked(layer, one, graph, mask, initial)
+    if layer.stateful and not states:
+        for name, state in zip("hc", ran.states, strict=False):
+            graph.keep(layer, name + one.suffix, state)
+    return ran
+
+
+def _masked(
+    layer: Recurrent, one: Pass, graph: Graph, mask: Value, initial: Sequence[ir.Value | None]
+) -> Ran:
+    """The node sees the steps that count; where none does, the states stay what they were."""
+    packing = packing_of(mask, graph, layer.time_major)
+    x = packed(graph.unmasked_by(mask), mask, graph, layer.time_major)
+    y, *ends = _node(layer, one, graph, x, packing.lengths, initial)
+    states = tuple(
+        chosen(packing.some, end, before, graph)
+        for end, before in zip(ends, initial or [None] * len(ends), strict=True)
+    )
+    first = initial[0] if initial and layer.starts_from_state else None
+    backwards = [direction.go_backwards for direction in one.directions]
+    zeros = layer.zero_output_for_mask
+    sequence, axes = spread(packing, y, backwards, first, zeros, graph)
+    last = chosen(packing.some, ends[0], first, graph)
+    if zeros:
+        counts = [
+            graph.op("Gather", packing.ones, graph.constant([0 if back else -1]), axis=1)
+            for back in backwards
+        ]
+        read_last = [graph.op("Unsqueeze", counts[k], graph.axes(0)) for k in range(len(counts))]
+        some = read_last[0] if len(read_last) == 1 else graph.op("Concat", *read_last, axis=0)
+        last = chosen(graph.cast(some, BOOL), ends[0], None, graph)
+    return Ran(sequence, axes, y, last, states)
+
+
+def _node(
+    layer: Recurrent,
+    one: Pass,
+    graph: Graph,
+    x: ir.Value,
+    lengths: ir.Value | None,
+    initial: Sequence[ir.Value | None],
+) -> tuple[ir.Value, ...]:
+    """The node of a pass: every output, (T, D, B, H), and the last states, (D, B, H) each."""
     every = [function for direction in one.directions for function in functions(direction)]
     usual = all(functions(direction) == USUAL[one.cell] for direction in one.directions)
-    first = one.directions[0]
-    y, *ends = graph.ops(
+    way = "bidirectional" if len(one.directions) == 2 else None
+    if one.directions[0].go_backwards:
+        way = "reverse"
+    return graph.ops(
         KINDS[one.cell],
-        1 + count,
+        1 + STATES[one.cell],
         x,
-        *_weights(layer, one, graph, suffix),
-        None,
+        *_weights(layer, one, graph),
+        lengths,
         *initial,
-        name=graph.prefix + suffix,
+        name=graph.prefix + one.suffix,
         hidden_size=one.units,
-        direction="bidirectional"
-        if len(one.directions) == 2
-        else "reverse"
-        if first.go_backwards
-        else None,
+        direction=way,
         linear_before_reset=1 if one.cell is Cell.GRU else None,
         **({} if usual else function_attributes(tuple(every))),
     )
-    return Ran(y, ends[0], tuple(ends))
 
 
-def _weights(layer: Recurrent, one: Pass, graph: Graph, suffix: str) -> list[ir.Value | None]:
+def _weights(layer: Recurrent, one: Pass, graph: Graph) -> list[ir.Value | None]:
     """W, R and B, one direction after the other."""
     form = kernel_form(one.cell, "onnx")
     kernels = [(direction.kernel, form) for direction in one.directions]
@@ -154,14 +207,21 @@ def _weights(layer: Recurrent, one: Pass, graph: Graph, suffix: str) -> list[ir.
         for direction in one.directions
     ]
     return [
-        graph.stacked(layer, f"W{suffix}", kernels),
-        graph.stacked(layer, f"R{suffix}", recurrent),
-        graph.stacked(layer, f"B{suffix}", biases) if any(biases) else None,
+        graph.stacked(layer, f"W{one.suffix}", kernels),
+        graph.stacked(layer, f"R{one.suffix}", recurrent),
+        graph.stacked(layer, f"B{one.suffix}", biases) if any(biases) else None,
     ]
 
 
-def _initial(graph: Graph, states: Sequence[Value], count: int) -> list[ir.Value | None]:
-    """Initial states as a node takes them, (D, B, H) each."""
+def _initial(
+    layer: Recurrent, one: Pass, graph: Graph, states: Sequence[Value]
+) -> list[ir.Value | None]:
+    """Initial states as a node takes them, (D, B, H) each; [] for zeros."""
+    count = STATES[one.cell]
+    if layer.stateful and not states:
+        batch, _ = layer.state_shapes(graph.inputs[0].shape)[0]
+        shape = (len(one.directions), batch, one.units)
+        return [graph.kept(layer, name + one.suffix, shape) for name in "hc"[:count]]
     given: list[ir.Value | None] = []
     for k in range(count if states else 0):
         own = states[k::count]
@@ -229,38 +289,72 @@ def _give_sequences(
     done: Sequence[Pass],
     ran: Sequence[Ran],
 ) -> None:
-    """What is returned of every step, (T, D, B, H) of each node."""
+    """What is returned of every step."""
+    axes = ran[0].axes  # the same of both
     sequences = [
-        _flipped(graph, result.sequence) if one.flipped else result.sequence
+        _flipped(graph, result.sequence, axes.index("T")) if one.flipped else result.sequence
         for one, result in zip(done, ran, strict=True)
     ]
+    _join(layer, graph, returned, sequences, axes)
+    mask = graph.masks[0] if graph.masks else None
+    whole = ran[0].packed
+    if mask is not None and whole is not None and len(ran) == 1 and not done[0].flipped:
+        one = whole
+
+        def still_packed() -> ir.Value:
+            if layer.merge is None:
+                return graph.op("Squeeze", one, graph.axes(1))
+            return joined(graph, one, "TDBH", "TB")
+
+        if layer.merge in (None, Merge.CONCAT):
+            graph.packed[returned[0].name] = {mask.name: graph.at_home(still_packed)}
+
+
+def _join(
+    layer: Recurrent,
+    graph: Graph,
+    returned: Sequence[Value],
+    sequences: Sequence[ir.Value],
+    axes: str,
+) -> None:
+    """The directions of every step as the layer gives them."""
     first = returned[0]
-    time: Order = as_it_is(first) if layer.time_major else time_first(first)
-    batch: Order = time_first(first) if layer.time_major else as_it_is(first)
+    orders: dict[str, Order] = {"BT": as_it_is(first), "TB": time_first(first)}
+    if layer.time_major:
+        orders = {"TB": as_it_is(first), "BT": time_first(first)}
+    where = axes.index("D")
+    present = orders[axes.replace("D", "")[:2]]
     if layer.merge is Merge.SEPARATE or layer.merge is None:
-        ways = [
-            way for x in sequences for way in apart(graph, x, len(returned) // len(sequences), 1)
-        ]
+        each = len(returned) // len(sequences)
+        ways = [way for x in sequences for way in apart(graph, x, each, where)]
         for value, way in zip(returned, ways, strict=True):
-            graph.give_lazily(value, {time: way})
+            graph.give_lazily(value, {present: way})
         return
     if layer.merge is Merge.CONCAT and len(sequences) == 2:
-        each = [way() for x in sequences for way in apart(graph, x, 1, 1)]
-        graph.give(first, graph.op("Concat", *each, axis=-1), time)
+        both = [way() for x in sequences for way in apart(graph, x, 1, where)]
+        graph.give(first, graph.op("Concat", *both, axis=-1), present)
         return
-    both = sequences[0] if len(sequences) == 1 else graph.op("Concat", *sequences, axis=1)
+    whole = sequences[0] if len(sequences) == 1 else graph.op("Concat", *sequences, axis=where)
     if layer.merge is not Merge.CONCAT:
-        graph.give(first, graph.reduce(REDUCTIONS[layer.merge], both, 1), time)
+        graph.give(first, graph.reduce(REDUCTIONS[layer.merge], whole, where), present)
         return
+    graph.give_lazily(
+        first,
+        {
+            order: lambda wanted=wanted: joined(graph, whole, axes, wanted)  # type: ignore[misc]
+            for wanted, order in orders.items()
+        },
+    )
 
-    def joined(*axes: int) -> ir.Value:
-        moved = graph.op("Transpose", both, perm=axes)
-        return graph.op("Reshape", moved, graph.constant([0, 0, -1]))
 
-    graph.give_lazily(first, {batch: lambda: joined(2, 0, 1, 3), time: lambda: joined(0, 2, 1, 3)})
+def joined(graph: Graph, x: ir.Value, axes: str, wanted: str) -> ir.Value:
+    """Both directions on the last axis, behind "BT" or "TB"."""
+    perm = [axes.index(letter) for letter in f"{wanted}DH"]
+    moved = x if perm == [0, 1, 2, 3] else graph.op("Transpose", x, perm=perm)
+    return graph.op("Reshape", moved, graph.constant([0, 0, -1]))
 
 
-def _flipped(graph: Graph, sequence: ir.Value) -> ir.Value:
+def _flipped(graph: Graph, sequence: ir.Value, axis: int) -> ir.Value:
     """The steps from the last to the first."""
-    bounds = [graph.constant([-1]), graph.constant([-(2**63)]), graph.axes(0), graph.constant([-1])]
+    bounds = (graph.constant([k]) for k in (-1, -(2**63), axis, -1))
     return graph.op("Slice", sequence, *bounds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from converter import __version__
 from converter.description import Model, Shape, ShapeMismatchError, Value
 from converter.errors import UsageError
+from converter.metadata import STATES
 from converter.targets.onnx import (  # noqa: F401  each family registers its handlers
     core,
+    masking,
     recurrent,
 )
 from converter.targets.onnx.emit import emit
@@ -101,8 +104,9 @@ def write_graph(model: Model, opset: int = USUAL) -> Written:
         emit[call.layer](call.layer, graph)
     graph.call = None
     outputs = [_output(value, graph, lengths) for value in model.outputs]
-    inputs += [given for given, _ in graph.states]
-    outputs += [following for _, following in graph.states]
+    states = [_state(*pair, graph) for pair in graph.states.values()]
+    inputs += [given for given, _ in states]
+    outputs += [following for _, following in states]
     built = ir.Graph(
         inputs,
         outputs,
@@ -114,6 +118,9 @@ def write_graph(model: Model, opset: int = USUAL) -> Written:
     version = onnx.helper.OP_SET_ID_VERSION_MAP[("ai.onnx", opset)]
     proto = ir.Model(built, ir_version=version, producer_name="ifco", producer_version=__version__)
     RemoveUnusedNodesPass()(proto)
+    pairs = [(str(given.name), str(following.name)) for given, following in states]
+    if pairs:
+        proto.metadata_props[STATES] = json.dumps(pairs)
     return Written(
         model,
         opset,
@@ -123,7 +130,7 @@ def write_graph(model: Model, opset: int = USUAL) -> Written:
         dict(graph.owners),
         {name: new for name, new in graph.names.items() if name != new},
         dict(graph.scanned),
-        tuple((str(given.name), str(following.name)) for given, following in graph.states),
+        tuple(pairs),
     )
 
 
@@ -136,6 +143,14 @@ def _output(value: Value, graph: Graph, lengths: Lengths) -> ir.Value:
     x.name = name
     x.shape = ir.Shape(_sizes(value, lengths))
     return x
+
+
+def _state(given: ir.Value, following: ir.Value, graph: Graph) -> tuple[ir.Value, ir.Value]:
+    """A state that is kept, as an input and an output under its name."""
+    following = graph.op("Identity", following) if following.name in graph.own_names else following
+    following.name = graph.name(f"{given.name}_next")
+    following.shape = given.shape
+    return given, following
 
 
 def _described(value: Value, graph: Graph, lengths: Lengths) -> ir.Value:

@@ -1,0 +1,80 @@
+"""Where masks come from, and what is done to masks on their way."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import onnx_ir as ir
+
+from converter.description import AnyOf, EveryStep, JoinMasks, Masking, Unequal, Value
+from converter.targets.onnx.emit import emit
+from converter.targets.onnx.graph import BOOL, FLOAT, INT32, Graph
+
+
+@emit.register(Masking)
+def _(layer: Masking, graph: Graph) -> None:
+    """A comparison that no element of a step may pass, and zeros where all do."""
+    (value,) = graph.inputs
+    given, made = graph.outputs
+    order = graph.order_of(value)
+    if order[-1] != len(order) - 1:
+        order = tuple(range(len(order)))
+    x = graph.floats(value, order)
+    same = graph.op("Equal", x, graph.constant(layer.mask_value, FLOAT), dtype=BOOL)
+    every = graph.reduce("ReduceMin", graph.cast(same, INT32), -1)
+    mask = graph.op("Less", every, graph.constant(1, INT32), dtype=BOOL)
+    graph.give(made, mask, order[:-1])
+
+    def zeroed() -> ir.Value:
+        counts = graph.op("Unsqueeze", mask, graph.axes(-1))
+        return graph.op("Where", counts, x, graph.constant(0, FLOAT), dtype=FLOAT)
+
+    graph.give_lazily(given, {order: zeroed})
+    graph.unmasked[given.name] = value, made
+
+
+@emit.register(Unequal)
+def _(layer: Unequal, graph: Graph) -> None:
+    """A comparison; with zero, a cast."""
+    (value,) = graph.inputs
+    order = graph.order_of(value)
+    graph.give(graph.outputs[0], unequal(graph.take(value, order), layer.number, graph), order)
+
+
+def unequal(x: ir.Value, number: float, graph: Graph) -> ir.Value:
+    """Where `x` is not a number, of bool."""
+    if not number:
+        return graph.cast(x, BOOL)
+    other = graph.constant(number, x.dtype or FLOAT)
+    return graph.op("Not", graph.op("Equal", x, other, dtype=BOOL))
+
+
+@emit.register(AnyOf)
+def _(_layer: AnyOf, graph: Graph) -> None:
+    """The largest of ones and zeros."""
+    (value,) = graph.inputs
+    ones = graph.cast(graph.take(value), INT32)
+    graph.give(graph.outputs[0], graph.cast(graph.reduce("ReduceMax", ones, -1), BOOL))
+
+
+@emit.register(JoinMasks)
+def _(layer: JoinMasks, graph: Graph) -> None:
+    """And, or Or."""
+    order = graph.common_order(graph.inputs)
+    masks = [_of_bool(mask, graph, order) for mask in graph.inputs]
+    kind = "And" if layer.every else "Or"
+    graph.give(graph.outputs[0], reduce(lambda a, b: graph.op(kind, a, b), masks), order)
+
+
+def _of_bool(mask: Value, graph: Graph, order: tuple[int, ...]) -> ir.Value:
+    return graph.cast(graph.take(mask, order), BOOL)
+
+
+@emit.register(EveryStep)
+def _(_layer: EveryStep, graph: Graph) -> None:
+    """Ones, as many as there are steps."""
+    (value,) = graph.inputs
+    rank = len(value.shape)
+    size = graph.op("Shape", graph.take(value), dtype=ir.DataType.INT64, end=rank - 1)
+    ones = graph.op("ConstantOfShape", size, dtype=BOOL, value=ir.tensor([True]))
+    graph.give(graph.outputs[0], ones)
