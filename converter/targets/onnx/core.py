@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from converter.description import Activate, Dense, Dropout, Embedding, PReLU
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from converter.description import (
+    Activate,
+    Call,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    Masking,
+    PReLU,
+    TimeDistributed,
+    Value,
+)
 from converter.targets.onnx.activation import activated
 from converter.targets.onnx.emit import emit
 from converter.targets.onnx.graph import BOOL, INT32, INT64, Graph
@@ -65,3 +80,80 @@ def _(layer: PReLU, graph: Graph) -> None:
 def _(_layer: Dropout, graph: Graph) -> None:
     """Nothing: the same tensor."""
     graph.pass_on(graph.inputs[0], graph.outputs[0])
+
+
+@emit.register(TimeDistributed)
+def _(layer: TimeDistributed, graph: Graph) -> None:
+    """The inner layer, on (batch * time, ...) where it needs that."""
+    inner = replace(layer.layer, name=layer.name, trainable=layer.trainable)
+    call = graph.call
+    if call is None:
+        return
+    if _every_step(inner):
+        graph.call = replace(call, layer=inner)
+        emit[inner](inner, graph)
+        graph.call = call
+        return
+    (value,), outputs = call.inputs, call.outputs
+    inside = _folded(value, graph)
+    masks = tuple(None if mask is None else _folded(mask, graph) for mask in call.masks)
+    results = tuple(
+        replace(output, name=f"{output.name} steps", shape=(None, *output.shape[2:]))
+        for output in outputs
+    )
+    for result in results:
+        graph.names.setdefault(result.name, graph.name(result.name))
+    graph.call = Call(inner, (inside,), results, masks)
+    emit[inner](inner, graph)
+    graph.call = call
+    front = _front(value, graph)
+    for output, result in zip(outputs, results, strict=True):
+        y = graph.take(result)
+        graph.give(output, graph.op("Reshape", y, _shape(front, output, y, graph)))
+
+
+def _every_step(layer: Layer) -> bool:
+    """Whether a layer does the same with two axes in front as with one."""
+    match layer:
+        case Dense() | Embedding() | Masking():
+            return True
+        case Activate():
+            return dict(layer.activation.parameters).get("axis", -1) == -1
+        case Dropout():
+            return True
+    return False
+
+
+def _folded(value: Value, graph: Graph) -> Value:
+    """A value with batch and time as one axis."""
+    inside = replace(value, name=f"{value.name} steps", shape=(None, *value.shape[2:]))
+    if inside.name not in graph.held:
+        graph.names.setdefault(inside.name, graph.name(inside.name))
+        x = graph.take(value)
+        rest = list(inside.shape[1:])
+        if None not in rest:
+            target = graph.constant([-1, *rest])
+        else:
+            behind = graph.op("Shape", x, dtype=INT64, start=2)
+            target = graph.op("Concat", graph.constant([-1]), behind, axis=0)
+        graph.give(inside, graph.op("Reshape", x, target))
+    return inside
+
+
+def _front(value: Value, graph: Graph) -> ir.Value:
+    """Batch and time, as they are when the graph runs; -1 for what is left."""
+    time = value.shape[1]
+    if time is not None:
+        return graph.constant([-1, time])
+    return graph.op("Shape", graph.take(value), dtype=INT64, end=2)
+
+
+def _shape(front: ir.Value, output: Value, y: ir.Value, graph: Graph) -> ir.Value:
+    """The shape of an output: `front`, and then that of a step."""
+    rest = output.shape[2:]
+    if None in rest:
+        behind = graph.op("Shape", y, dtype=INT64, start=1)
+        return graph.op("Concat", front, behind, axis=0)
+    if front.const_value is not None:
+        return graph.constant([*front.const_value.numpy().tolist(), *rest])
+    return graph.op("Concat", front, graph.constant(list(rest)), axis=0) if rest else front

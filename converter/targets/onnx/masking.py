@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from converter.description import AnyOf, EveryStep, JoinMasks, Masking, Unequal, Value
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import BOOL, FLOAT, INT32, Graph
+from converter.targets.onnx.graph import BOOL, FLOAT, INT32, Graph, Order
 
 
 @emit.register(Masking)
@@ -61,12 +61,13 @@ def _(_layer: AnyOf, graph: Graph) -> None:
 def _(layer: JoinMasks, graph: Graph) -> None:
     """And, or Or."""
     order = graph.common_order(graph.inputs)
-    masks = [_of_bool(mask, graph, order) for mask in graph.inputs]
+    masks = [of_bool(mask, graph, order) for mask in graph.inputs]
     kind = "And" if layer.every else "Or"
     graph.give(graph.outputs[0], reduce(lambda a, b: graph.op(kind, a, b), masks), order)
 
 
-def _of_bool(mask: Value, graph: Graph, order: tuple[int, ...]) -> ir.Value:
+def of_bool(mask: Value, graph: Graph, order: Order | None = None) -> ir.Value:
+    """What holds a mask, of bool whatever it is given as."""
     return graph.cast(graph.take(mask, order), BOOL)
 
 

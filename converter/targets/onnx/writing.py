@@ -18,9 +18,14 @@ from converter.description import Model, Shape, ShapeMismatchError, Value
 from converter.errors import UsageError
 from converter.metadata import STATES
 from converter.targets.onnx import (  # noqa: F401  each family registers its handlers
+    convolution,
     core,
     masking,
+    merging,
+    normalization,
+    pooling,
     recurrent,
+    shaping,
 )
 from converter.targets.onnx.emit import emit
 from converter.targets.onnx.files import write_model

@@ -1,0 +1,57 @@
+"""Pooling over windows, and over everything."""
+
+from __future__ import annotations
+
+from converter.description import GlobalPooling, Pool, Pooling
+from converter.targets.onnx.convolution import padding_attributes, window_order
+from converter.targets.onnx.emit import emit
+from converter.targets.onnx.graph import FLOAT, Graph, Order
+from converter.targets.onnx.masking import of_bool
+
+
+@emit.register(Pooling)
+def _(layer: Pooling, graph: Graph) -> None:
+    """MaxPool or AveragePool, which counts no padding."""
+    (value,) = graph.inputs
+    order = window_order(value, layer.channels_first)
+    steps = value.shape[2:] if layer.channels_first else value.shape[1:-1]
+    once = (1,) * layer.rank
+    y = graph.op(
+        "MaxPool" if layer.pool is Pool.MAX else "AveragePool",
+        graph.floats(value, order),
+        name=graph.prefix,
+        kernel_shape=list(layer.size),
+        strides=list(layer.strides),
+        **padding_attributes(steps, layer.size, layer.strides, once, layer.padding),
+    )
+    graph.give(graph.outputs[0], y, order)
+
+
+@emit.register(GlobalPooling)
+def _(layer: GlobalPooling, graph: Graph) -> None:
+    """A mean or a maximum over axes; with a mask, of the steps that count."""
+    (value,), (output,) = graph.inputs, graph.outputs
+    order = graph.order_of(value)
+    mask = next((one for one in graph.masks if one is not None), None)
+    if mask is not None:
+        order = tuple(range(len(value.shape)))
+    x = graph.floats(value, order)
+    axes = [order.index(axis) for axis in layer.axes]
+    if mask is None:
+        kind = "ReduceMax" if layer.pool is Pool.MAX else "ReduceMean"
+        y = graph.reduce(kind, x, *axes, keepdims=layer.keepdims)
+    else:
+        behind = -1 if layer.axes == (1,) else 1
+        counts = graph.op("Unsqueeze", of_bool(mask, graph), graph.axes(behind))
+        kept = graph.op("Where", counts, x, graph.constant(0, FLOAT), dtype=FLOAT)
+        total = graph.reduce("ReduceSum", kept, *axes, keepdims=layer.keepdims)
+        ones = graph.cast(counts, FLOAT)
+        number = graph.reduce("ReduceSum", ones, *axes, keepdims=layer.keepdims)
+        y = graph.op("Div", total, number)
+    graph.give(output, y, order if layer.keepdims else _left(order, layer.axes))
+
+
+def _left(order: Order, axes: tuple[int, ...]) -> Order:
+    """The order of the axes that are left, by their new numbers."""
+    left = [axis for axis in order if axis not in axes]
+    return tuple(sorted(left).index(axis) for axis in left)
