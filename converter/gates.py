@@ -263,6 +263,16 @@ def bias_form(cell: Cell, framework: str, count: int | None = None) -> Form:
     )
 
 
+def flat_bias_form(cell: Cell, count: int) -> Form:
+    """A bias as one array (count, G·H), in the description's own order: (count, G, H) there."""
+    gates = GATES[cell]
+    return Form(
+        f"gates {gates} (n, G·H)",
+        lambda arrays: arrays[0].reshape(count, len(gates), -1),
+        lambda array: (array.reshape(count, -1),),
+    )
+
+
 def _counted(biases: Array, count: int | None) -> Array:
     """Two biases as the one that the description has: zeros are dropped, others are added."""
     if count != 1 or len(biases) == 1:

@@ -184,7 +184,7 @@ def _(graph: Graph, x: ir.Value) -> ir.Value:
 @_nodes("glu")
 def _(graph: Graph, x: ir.Value, axis: int) -> ir.Value:
     """The first half times the sigmoid of the second."""
-    value, gate = graph.ops("Split", 2, x, axis=axis, num_outputs=2 if graph.opset >= 18 else None)
+    value, gate = graph.split(x, 2, axis)
     return graph.op("Mul", value, graph.op("Sigmoid", gate))
 
 

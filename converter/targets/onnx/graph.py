@@ -215,6 +215,31 @@ class Graph:
             return self.op(kind, x, self.axes(*axes), keepdims=int(keepdims))
         return self.op(kind, x, axes=list(axes), keepdims=int(keepdims))
 
+    def split(self, x: ir.Value, count: int, axis: int) -> tuple[ir.Value, ...]:
+        """`x` in equal parts."""
+        given = count if self.opset >= 18 else None
+        return self.ops("Split", count, x, axis=axis, num_outputs=given)
+
+    def subgraph(
+        self, name: str, body: Callable[..., list[ir.Value]], like: Sequence[ir.Value]
+    ) -> ir.Graph:
+        """A graph inside of a node.
+
+        Args:
+            name: Of it.
+            body: From its inputs to its outputs.
+            like: Of the types of its inputs.
+        """
+        inputs = [
+            ir.Value(name=self.name(f"{name}_x_{k}"), type=one.type) for k, one in enumerate(like)
+        ]
+        outer, self.nodes = self.nodes, []
+        try:
+            outputs = body(*inputs)
+            return ir.Graph(inputs, outputs, nodes=self.nodes, name=identifier(f"{name}_step"))
+        finally:
+            self.nodes = outer
+
     # Weights
 
     def weight(self, layer: Layer, part: str, weight: Weight, form: Form = AS_IS) -> ir.Value:

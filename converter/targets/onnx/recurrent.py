@@ -9,17 +9,19 @@ Shape letters: B batch, T time, H units, D directions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from converter.activations import SIGMOID, TANH, Activation
 from converter.description import Direction, Merge, Recurrent, Value, Weight
 from converter.gates import STATES, Cell, Form, bias_form, kernel_form
-from converter.targets.onnx.activation import function_attributes
+from converter.targets.onnx.activation import function_attributes, function_of
 from converter.targets.onnx.emit import emit
 from converter.targets.onnx.graph import BOOL, Graph, Order, as_it_is, time_first
+from converter.targets.onnx.masking import of_bool
 from converter.targets.onnx.packing import chosen, packed, packing_of, spread
+from converter.targets.onnx.scan import cell_scan
 
 KINDS = {Cell.LSTM: "LSTM", Cell.GRU: "GRU", Cell.GRU_RESET_BEFORE: "GRU", Cell.RNN: "RNN"}
 
@@ -86,6 +88,7 @@ def passes(layer: Recurrent) -> list[Pass]:
     if backward is None:
         return [Pass((forward,), forward.go_backwards)]
     alike = (forward.cell, forward.units) == (backward.cell, backward.units)
+    alike = alike and is_fused(forward) and is_fused(backward)
     if alike and backward.go_backwards and not forward.go_backwards:
         return [Pass((forward, backward))]
     return [
@@ -100,6 +103,11 @@ def functions(direction: Direction) -> tuple[Activation, ...]:
     return {Cell.LSTM: (gate, activation, activation), Cell.RNN: (activation,)}.get(
         direction.cell, (gate, activation)
     )
+
+
+def is_fused(direction: Direction) -> bool:
+    """Whether a node knows its activations."""
+    return all(function_of(one) for one in functions(direction))
 
 
 @emit.register(Recurrent)
@@ -127,7 +135,9 @@ def _ran(layer: Recurrent, one: Pass, graph: Graph, states: Sequence[Value]) -> 
     """The node of a pass, and what its outputs become where there is a mask."""
     x, mask = graph.inputs[0], graph.masks[0] if graph.masks else None
     initial = _initial(layer, one, graph, states)
-    if mask is None:
+    if not is_fused(one.directions[0]):
+        ran = _scanned(layer, one, graph, mask, initial)
+    elif mask is None:
         order = as_it_is(x) if layer.time_major else time_first(x)
         y, *ends = _node(layer, one, graph, graph.floats(x, order), None, initial)
         ran = Ran(y, "TDBH", None, ends[0], tuple(ends))
@@ -164,6 +174,41 @@ def _masked(
         some = read_last[0] if len(read_last) == 1 else graph.op("Concat", *read_last, axis=0)
         last = chosen(graph.cast(some, BOOL), ends[0], None, graph)
     return Ran(sequence, axes, y, last, states)
+
+
+def _scanned(
+    layer: Recurrent,
+    one: Pass,
+    graph: Graph,
+    mask: Value | None,
+    initial: Sequence[ir.Value | None],
+) -> Ran:
+    """The same, a step after the other."""
+    (direction,) = one.directions
+    said = {one.kind for one in functions(direction) if not function_of(one)}
+    graph.scanned[layer.name] = f"no node has the activation {', '.join(sorted(said))}"
+    x = graph.inputs[0]
+    held = graph.floats(x, as_it_is(x) if layer.time_major else time_first(x))
+    states = tuple(graph.op("Squeeze", state, graph.axes(0)) for state in initial)
+    first = states[0] if states and layer.starts_from_state else None
+    counts = None
+    if mask is not None:
+        counts = of_bool(mask, graph, (0, 1) if layer.time_major else (1, 0))
+        counts = graph.op("Unsqueeze", counts, graph.axes(2))
+    done = cell_scan(layer, direction, one.suffix, graph, held, states, counts, first)
+    sequence, last = done.sequence, done.last
+    if counts is not None and layer.zero_output_for_mask:
+        sequence = chosen(counts, sequence, None, graph)
+        at = graph.constant(0 if direction.go_backwards else -1)
+        last = chosen(graph.op("Gather", counts, at), last, None, graph)
+    front = graph.axes(0)
+    return Ran(
+        graph.op("Unsqueeze", sequence, graph.axes(1)),
+        "TDBH",
+        None,
+        graph.op("Unsqueeze", last, front),
+        tuple(graph.op("Unsqueeze", state, front) for state in done.states),
+    )
 
 
 def _node(
@@ -290,7 +335,10 @@ def _give_sequences(
     ran: Sequence[Ran],
 ) -> None:
     """What is returned of every step."""
-    axes = ran[0].axes  # the same of both
+    axes = ran[0].axes
+    if any(result.axes != axes for result in ran):
+        ran = [in_time(graph, result) for result in ran]
+        axes = "TDBH"
     sequences = [
         _flipped(graph, result.sequence, axes.index("T")) if one.flipped else result.sequence
         for one, result in zip(done, ran, strict=True)
@@ -308,6 +356,14 @@ def _give_sequences(
 
         if layer.merge in (None, Merge.CONCAT):
             graph.packed[returned[0].name] = {mask.name: graph.at_home(still_packed)}
+
+
+def in_time(graph: Graph, ran: Ran) -> Ran:
+    """With its axes in the order of a node's."""
+    if ran.axes == "TDBH":
+        return ran
+    perm = [ran.axes.index(letter) for letter in "TDBH"]
+    return replace(ran, sequence=graph.op("Transpose", ran.sequence, perm=perm), axes="TDBH")
 
 
 def _join(
