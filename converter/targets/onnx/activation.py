@@ -193,7 +193,7 @@ def _(graph: Graph, x: ir.Value, axis: int) -> ir.Value:
     """As Keras computes it: see `converter.activations`."""
     size = graph.op("Shape", x, dtype=INT64)
     count = graph.op("Gather", size, graph.constant([axis]), axis=0)
-    ordered, _ = graph.ops("TopK", 2, x, count, axis=axis)
+    ordered, _ = graph.ops("TopK", 2, x, count, axis=axis, dtypes=(FLOAT, INT64))
     ones = graph.op("ConstantOfShape", size, dtype=FLOAT, value=ir.tensor([1.0]))
     where = graph.constant(axis)
     k = graph.op("CumSum", ones, where)
