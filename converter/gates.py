@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -180,6 +181,35 @@ def permuted(*axes: int) -> Form:
         f"axes {axes}",
         lambda arrays: arrays[0].transpose(inverse),
         lambda array: (array.transpose(axes),),
+    )
+
+
+def flattened(shape: tuple[int, ...], rows: int) -> Form:
+    """Stored with its first `rows` axes as one, if there are any, and the others as one."""
+    front = (prod(shape[:rows]),) if rows else ()
+    return Form(
+        "axes side by side",
+        lambda arrays: arrays[0].reshape(shape),
+        lambda array: (array.reshape(*front, -1),),
+    )
+
+
+def depthwise_form(shape: tuple[int, ...]) -> Form:
+    """(size of each axis, channels, multiplier), stored as (channels * multiplier, 1, size)."""
+    *size, channels, multiplier = shape
+    rank = len(size)
+
+    def read(stored: Array) -> Array:
+        return stored.reshape(channels, multiplier, *size).transpose(*range(2, rank + 2), 0, 1)
+
+    def write(array: Array) -> Array:
+        by_channel = array.transpose(rank, rank + 1, *range(rank))
+        return by_channel.reshape(channels * multiplier, 1, *size)
+
+    return Form(
+        "channels first, each with its filters",
+        lambda arrays: read(arrays[0]),
+        lambda array: (write(array),),
     )
 
 

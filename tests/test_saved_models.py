@@ -1,4 +1,4 @@
-"""Every saved model in tests/data: read, judged and made into PyTorch, beside Keras's answers."""
+"""Every saved model in tests/data, judged and made into PyTorch and ONNX: Keras's answers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 
 import converter
 from converter.errors import UnsupportedError
+from tests.targets.onnx.running import opened
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted(
@@ -87,6 +88,14 @@ def test_a_saved_model_answers_as_the_keras_that_wrote_it(name):
         with torch.inference_mode():
             given = tupled(module(*[torch.from_numpy(array) for array in inputs]))
         assert_near([tensor.numpy() for tensor in given], answers, FLOAT32)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in REFUSED])
+def test_a_saved_model_answers_in_onnxruntime_as_the_keras_that_wrote_it(name):
+    model = converter.read(DATA / name)
+    session = opened(model)
+    for inputs, answers, _ in cases(DATA / name, model):
+        assert_near(session.run(inputs), answers, FLOAT32)
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))

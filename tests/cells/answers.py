@@ -13,6 +13,7 @@ import torch
 import converter
 from converter.description import Layer, Model, Weight
 from converter.judge import Judge
+from tests.targets.onnx.running import opened
 
 EXACT = 1e-12
 """Of the largest output, in float64: rounding over 5 steps is below 1e-14."""
@@ -92,6 +93,10 @@ class Saved:
 
         with torch.inference_mode():
             return max(distance(answers(given), expected) for given, expected in self.calls)
+
+    def run(self) -> float:
+        """How far onnxruntime is from Keras, both in float32."""
+        return distance(opened(self.model).run(self.of("in")), self.of("out") or self.of("exact"))
 
 
 def distance(given: object, expected: Sequence[np.ndarray]) -> float:

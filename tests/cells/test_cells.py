@@ -47,6 +47,13 @@ def test_the_module_answers_as_keras(who: str, saved: Path) -> None:
     assert len(found) == COUNTS[who]
 
 
+@pytest.mark.parametrize("who", COUNTS)
+def test_onnxruntime_answers_as_keras(who: str, saved: Path) -> None:
+    found = {name: one.run() for name, one in models(saved / who).items()}
+    assert {name: far for name, far in found.items() if not far < FLOAT32} == {}
+    assert len(found) == COUNTS[who]
+
+
 def test_stacked_cells_are_layers_one_after_another(keras: dict[str, Saved]) -> None:
     model = keras["three"].model
     assert [type(layer) for layer in model.layers] == [Recurrent] * 3

@@ -21,11 +21,20 @@ import pytest
 import torch
 
 import converter
-from converter.description import Era, Weight
+from converter.description import ConvLSTM, Era, Weight
 from converter.errors import ConverterError
+from converter.runtimes import onnxruntime
+from converter.targets.onnx import write_graph
 
 TOLERANCE = 1e-5
 """Of the largest output: float32 of both frameworks over up to 400 steps. Measured: below 3e-6."""
+
+LONG = {
+    "models/astrolabsoftware+fink-science/fink_science/data/models/cats_models/"
+    "cats_small_nometa_serial.keras": 5e-5
+}
+"""Where float32 explains more: PyTorch is within 4e-6 and onnxruntime within 2.5e-5 of the judge,
+after 395 steps whose last layer moves by 1e-4 when everything moves by its last place."""
 
 DL4J = "models/deeplearning4j+dl4j-test-resources/src/main/resources/"
 REFUSED: dict[str, tuple[str, str]] = {
@@ -93,11 +102,21 @@ def distance(given: object, expected: list) -> float:
     )
 
 
+def session_of(model: converter.Model) -> onnxruntime.Session:
+    """The model in onnxruntime; no Loop, and a Scan for what no node has alone."""
+    written = write_graph(model)
+    kinds = {node.op_type for node in written.whole().graph.node}
+    wanted = {"Scan"} if any(isinstance(one, ConvLSTM) for one in model.layers) else set()
+    assert kinds & {"Loop", "Scan"} == wanted
+    return onnxruntime.open(written.bytes(), threads=1)
+
+
 def outcome(corpus: Path, path: str, golden: str | None) -> str:
     """ "equal", "refused CODE", or what is wrong."""
     try:
         model = converter.read(corpus / path)
         module = converter.to_torch(model)
+        session = session_of(model)
     except ConverterError as error:
         return f"refused {error.code}"
     if path in (*OF_KERAS_1, REBUILT, LSTM_TEXT):
@@ -112,8 +131,9 @@ def outcome(corpus: Path, path: str, golden: str | None) -> str:
         judged = distance(converter.judge(model, *given), expected)
         with torch.inference_mode():
             made = distance(module(*map(torch.from_numpy, given)), expected)
-        if max(judged, made) > TOLERANCE:
-            return f"wrong: judge {judged:.1e}, PyTorch {made:.1e} of the largest output"
+        ran = distance(session.run(given), expected)
+        if max(judged, made) > TOLERANCE or ran > LONG.get(path, TOLERANCE):
+            return f"wrong: judge {judged:.1e}, PyTorch {made:.1e}, ONNX {ran:.1e} of the largest"
         compared += 1
     return "equal" if compared else "wrong: nothing was compared"
 
@@ -249,6 +269,7 @@ def test_a_file_of_keras_1_means_what_its_arrays_say(corpus: Path, path: str) ->
     with torch.inference_mode():
         given = converter.to_torch(model)(torch.from_numpy(x))
     assert distance(given, [expected]) < TOLERANCE
+    assert distance(session_of(model).run([x]), [expected]) < TOLERANCE
 
 
 def test_a_file_of_keras_1_answers_as_its_authors_recorded(corpus: Path) -> None:
@@ -259,6 +280,7 @@ def test_a_file_of_keras_1_answers_as_its_authors_recorded(corpus: Path) -> None
     assert distance(converter.judge(model, x), [y]) < TOLERANCE
     with torch.inference_mode():
         assert distance(converter.to_torch(model)(torch.from_numpy(x)), [y]) < TOLERANCE
+    assert distance(session_of(model).run([x]), [y]) < TOLERANCE
 
 
 def test_a_model_of_tensorflow_js_means_what_its_bytes_say(corpus: Path) -> None:
@@ -280,6 +302,7 @@ def test_a_model_of_tensorflow_js_means_what_its_bytes_say(corpus: Path) -> None
     assert distance(converter.judge(model, x), [expected]) < 1e-12
     with torch.inference_mode():
         assert distance(converter.to_torch(model)(torch.from_numpy(x)), [expected]) < TOLERANCE
+    assert distance(session_of(model).run([x]), [expected]) < TOLERANCE
 
 
 def test_the_arrays_of_keras_1_are_taken_by_name_not_in_their_order(corpus: Path) -> None:
@@ -321,6 +344,7 @@ def test_the_convolutional_lstm_answers_as_tf_keras_with_its_arrays(
     assert distance(converter.judge(model, x), [expected]) < TOLERANCE
     with torch.inference_mode():
         assert distance(converter.to_torch(model)(torch.from_numpy(x)), [expected]) < TOLERANCE
+    assert distance(session_of(model).run([x]), [expected]) < TOLERANCE
 
 
 def test_the_hard_sigmoid_of_keras_3_is_not_what_tf_keras_answers(

@@ -1,4 +1,4 @@
-"""Masks and initial states: what Keras 3 and tf_keras answer, in the judge and in PyTorch."""
+"""Masks and initial states: what Keras 3 and tf_keras answer, in the judge, PyTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -14,7 +15,9 @@ from converter.activations import Activation
 from converter.description import Call, Masking, Model, Value
 from converter.judge import Judge
 from tests.asking import asked_once
+from converter.runtimes import onnxruntime
 from tests.models_by_hand import Maker, called, graph
+from tests.targets.onnx.running import opened, written_as
 
 EXACT = 1e-12
 """Of the largest output, in float64: rounding over 7 steps is below 1e-14."""
@@ -105,6 +108,58 @@ def test_keras_3_means_what_the_judge_computes_and_the_module_too(
     with torch.inference_mode():
         given = module(*map(torch.from_numpy, arrays(folder, name, "in")))
     assert distance(given, arrays(folder, name, "out")) < FLOAT32
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_keras_3_means_what_onnxruntime_computes(saved: dict[str, Path], name: str) -> None:
+    folder = saved["keras"]
+    model = model_of(folder, name)
+    given = opened(model).run(arrays(folder, name, "in"))
+    assert distance(given, arrays(folder, name, "out")) < FLOAT32
+    proto = onnx.load_model_from_string(written_as(model))
+    assert not {"Loop", "Scan"} & {node.op_type for node in proto.graph.node}
+
+
+@pytest.mark.parametrize("name", [*NAMES, *TF_KERAS_ALONE])
+def test_tf_keras_means_what_onnxruntime_computes(saved: dict[str, Path], name: str) -> None:
+    folder = saved["tf_keras"]
+    given = opened(model_of(folder, name)).run(arrays(folder, name, "in"))
+    assert distance(given, arrays(folder, name, "out")) < FLOAT32
+
+
+@pytest.mark.parametrize("name", ["lstm_sequences", "both_last", "both_sequences", "mean"])
+def test_a_mask_that_is_ignored_or_turned_round_in_onnx_shows(
+    saved: dict[str, Path], name: str
+) -> None:
+    folder = saved["keras"]
+    model = model_of(folder, name)
+    for wrong in (everywhere, turned_round):
+        session = onnxruntime.open(written_as(model, change=wrong))
+        given = session.run(arrays(folder, name, "in"))
+        assert distance(given, arrays(folder, name, "out")) > 1e-3
+
+
+def masking(proto: onnx.ModelProto) -> tuple[int, onnx.NodeProto]:
+    """Where the mask is made: by the last node of Masking."""
+    return next((k, node) for k, node in enumerate(proto.graph.node) if node.op_type == "Less")
+
+
+def everywhere(proto: onnx.ModelProto) -> None:
+    """Every step counts."""
+    _, node = masking(proto)
+    node.op_type, node.input[1] = "GreaterOrEqual", node.input[0]
+
+
+def turned_round(proto: onnx.ModelProto) -> None:
+    """The mask of the last step first."""
+    at, node = masking(proto)
+    name, node.output[0] = node.output[0], "straight"
+    numbers = {"starts": [-1], "ends": [-(2**63)], "axes": [1], "steps": [-1]}
+    for key, value in numbers.items():
+        array = np.array(value, np.int64)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, key))
+    turned = onnx.helper.make_node("Slice", ["straight", *numbers], [name])
+    proto.graph.node.insert(at + 1, turned)
 
 
 @pytest.mark.parametrize("name", [*NAMES, *TF_KERAS_ALONE])
@@ -223,6 +278,22 @@ def test_a_stateful_layer_goes_on_in_the_judge_and_in_the_module(
 
 
 @pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("who", ["keras", "tf_keras"])
+def test_a_stateful_layer_goes_on_in_onnxruntime(
+    saved: dict[str, Path], who: str, name: str
+) -> None:
+    folder = saved[who]
+    session = opened(model_of(folder, name))
+    answers = [session.run(arrays(folder, name, "in", call)) for call in (0, 1)]
+    for call, given in enumerate(answers):
+        assert distance(given, arrays(folder, name, "out", call)) < FLOAT32
+    session.reset_states()
+    assert distance(session.run(arrays(folder, name, "in", 0)), [*answers[0]]) == 0
+    session.reset_states()
+    assert distance(session.run(arrays(folder, name, "in", 1)), [*answers[1]]) > 1e-3
+
+
+@pytest.mark.parametrize("name", STREAMS)
 def test_a_state_that_is_lost_between_calls_shows(saved: dict[str, Path], name: str) -> None:
     folder = saved["keras"]
     distances = judged_streams(model_of(folder, name), folder, name, "exact", reset=True)
@@ -319,3 +390,5 @@ def test_a_step_before_the_first_returns_the_initial_state_or_zeros(
     module = converter.to_torch(model).double()
     given = [one.detach().numpy() for one in module(torch.from_numpy(x), torch.from_numpy(h))]
     assert distance(tuple(given), [sequence, last]) < EXACT
+    ran = opened(model).run([x, h])
+    assert distance(ran, [sequence, last]) < FLOAT32

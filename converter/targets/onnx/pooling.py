@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from converter.description import GlobalPooling, Pool, Pooling
-from converter.targets.onnx.convolution import padding_attributes, window_order
+from converter.description import AdaptivePooling, GlobalPooling, Pool, Pooling
+from converter.errors import UnsupportedError
+from converter.targets.onnx.convolution import padding_attributes, steps_of, window_order
 from converter.targets.onnx.emit import emit
 from converter.targets.onnx.graph import FLOAT, Graph, Order
 from converter.targets.onnx.masking import of_bool
@@ -14,7 +15,7 @@ def _(layer: Pooling, graph: Graph) -> None:
     """MaxPool or AveragePool, which counts no padding."""
     (value,) = graph.inputs
     order = window_order(value, layer.channels_first)
-    steps = value.shape[2:] if layer.channels_first else value.shape[1:-1]
+    steps = steps_of(value, layer.channels_first)
     once = (1,) * layer.rank
     y = graph.op(
         "MaxPool" if layer.pool is Pool.MAX else "AveragePool",
@@ -55,3 +56,31 @@ def _left(order: Order, axes: tuple[int, ...]) -> Order:
     """The order of the axes that are left, by their new numbers."""
     left = [axis for axis in order if axis not in axes]
     return tuple(sorted(left).index(axis) for axis in left)
+
+
+@emit.register(AdaptivePooling)
+def _(layer: AdaptivePooling, graph: Graph) -> None:
+    """One axis after the other, a window for each place of the output."""
+    (value,) = graph.inputs
+    order = window_order(value, layer.channels_first)
+    y = graph.floats(value, order)
+    kind = "ReduceMax" if layer.pool is Pool.MAX else "ReduceMean"
+    steps = steps_of(value, layer.channels_first)
+    for axis, (n, size) in enumerate(zip(steps, layer.size, strict=True), 2):
+        if size == 1:
+            y = graph.reduce(kind, y, axis, keepdims=True)
+            continue
+        if n is None:
+            raise UnsupportedError(
+                f"layer '{layer.name}' cannot become ONNX",
+                context=f"{size} places of an axis of a free length, in a {type(layer).__name__}",
+                hint="give the model's input a fixed length; --to pytorch takes any",
+                code="onnx-adaptive-pooling",
+            )
+        places = []
+        for k in range(size):
+            window = ([k * n // size], [-((k + 1) * n // -size)], [axis])
+            part = graph.op("Slice", y, *map(graph.constant, window))
+            places.append(graph.reduce(kind, part, axis, keepdims=True))
+        y = graph.op("Concat", *places, axis=axis)
+    graph.give(graph.outputs[0], y, order)

@@ -18,6 +18,7 @@ from converter.description import Model, Shape, ShapeMismatchError, Value
 from converter.errors import UsageError
 from converter.metadata import STATES
 from converter.targets.onnx import (  # noqa: F401  each family registers its handlers
+    attention,
     conv_recurrent,
     convolution,
     core,
@@ -26,6 +27,7 @@ from converter.targets.onnx import (  # noqa: F401  each family registers its ha
     normalization,
     pooling,
     recurrent,
+    resizing,
     shaping,
 )
 from converter.targets.onnx.emit import emit

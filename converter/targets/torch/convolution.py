@@ -14,7 +14,7 @@ from converter.description import (
     Weight,
 )
 from converter.description.convolution import Windowed
-from converter.gates import Array, Form, permuted
+from converter.gates import Form, depthwise_form, permuted
 from converter.targets.torch.emit import activated, emit
 from converter.targets.torch.source import Held, Source
 
@@ -125,7 +125,7 @@ def _(layer: DepthwiseConvolution, source: Source) -> None:
     """A convolution in as many groups as there are channels."""
     x = _given(layer, source)
     channels, multiplier = layer.kernel.shape[-2:]
-    parameters = _parameters(layer.kernel, _by_channel(layer.kernel), layer.bias)
+    parameters = _parameters(layer.kernel, depthwise_form(layer.kernel.shape), layer.bias)
     sizes = channels, channels * multiplier, layer.size
     _give(layer, source, x, _convolved(layer, source, x, sizes, parameters, channels))
 
@@ -135,7 +135,7 @@ def _(layer: SeparableConvolution, source: Source) -> None:
     """Two modules: in as many groups as there are channels, then with a window of 1."""
     x = _given(layer, source)
     channels, multiplier = layer.depthwise.shape[-2:]
-    parameters = _parameters(layer.depthwise, _by_channel(layer.depthwise), None)
+    parameters = _parameters(layer.depthwise, depthwise_form(layer.depthwise.shape), None)
     sizes = channels, channels * multiplier, layer.size
     text = _convolved(layer, source, x, sizes, parameters, channels, part="depthwise")
     x = source.named(replace(x, text=text))
@@ -149,25 +149,6 @@ def _(layer: SeparableConvolution, source: Source) -> None:
         part="pointwise",
     )
     _give(layer, source, x, f"{pointwise}({x.text})")
-
-
-def _by_channel(kernel: Weight) -> Form:
-    """(size, channels, multiplier) as PyTorch has it: (channels * multiplier, 1, size)."""
-    *size, channels, multiplier = kernel.shape
-    rank = len(size)
-
-    def read(stored: Array) -> Array:
-        return stored.reshape(channels, multiplier, *size).transpose(*range(2, rank + 2), 0, 1)
-
-    def write(array: Array) -> Array:
-        by_channel = array.transpose(rank, rank + 1, *range(rank))
-        return by_channel.reshape(channels * multiplier, 1, *size)
-
-    return Form(
-        "channels first, each with its filters",
-        lambda arrays: read(arrays[0]),
-        lambda array: (write(array),),
-    )
 
 
 @emit.register(TransposedConvolution)

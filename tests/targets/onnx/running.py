@@ -27,6 +27,10 @@ def written_as(model: Model, opset: int = USUAL, change: Change | None = None) -
     return proto.SerializeToString()
 
 
+def opened(model: Model, opset: int = USUAL) -> onnxruntime.Session:
+    return onnxruntime.open(written_as(model, opset), threads=1)
+
+
 def kinds(model: Model, opset: int = USUAL) -> list[str]:
     """The nodes in order."""
     return [node.op_type for node in write_graph(model, opset).whole().graph.node]
@@ -47,7 +51,7 @@ def wrong(
 
 
 def ran(model: Model, *inputs: np.ndarray, opset: int = USUAL) -> tuple[np.ndarray, ...]:
-    return onnxruntime.open(written_as(model, opset)).run(inputs)
+    return opened(model, opset).run(inputs)
 
 
 def distance(given: Sequence[np.ndarray], expected: object) -> float:
