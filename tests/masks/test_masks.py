@@ -14,8 +14,8 @@ import converter
 from converter.activations import Activation
 from converter.description import Call, Masking, Model, Value
 from converter.judge import Judge
-from tests.asking import asked_once
 from converter.runtimes import onnxruntime
+from tests.asking import asked_once
 from tests.models_by_hand import Maker, called, graph
 from tests.targets.onnx.running import opened, written_as
 

@@ -12,6 +12,7 @@ from converter.description import (
     Dense,
     Dropout,
     Embedding,
+    Identity,
     Layer,
     Masking,
     PReLU,
@@ -76,8 +77,9 @@ def _(layer: PReLU, graph: Graph) -> None:
     graph.give(graph.outputs[0], graph.op("PRelu", x, slope, name=graph.prefix))
 
 
+@emit.register(Identity)
 @emit.register(Dropout)
-def _(_layer: Dropout, graph: Graph) -> None:
+def _(_layer: Dropout | Identity, graph: Graph) -> None:
     """Nothing: the same tensor."""
     graph.pass_on(graph.inputs[0], graph.outputs[0])
 
@@ -119,7 +121,7 @@ def _every_step(layer: Layer) -> bool:
             return True
         case Activate():
             return dict(layer.activation.parameters).get("axis", -1) == -1
-        case Dropout():
+        case Dropout() | Identity():
             return True
     return False
 

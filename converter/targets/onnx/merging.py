@@ -12,6 +12,7 @@ from converter.description import Combination, Combine, Concatenate, Dot, Value
 from converter.targets.onnx.emit import emit
 from converter.targets.onnx.graph import BOOL, FLOAT, Graph, Order, as_it_is
 from converter.targets.onnx.masking import of_bool
+from converter.targets.onnx.normalization import unit
 
 OPERATORS = {
     Combination.ADD: "Add",
@@ -26,9 +27,6 @@ VARIADIC = {
     Combination.MINIMUM: "Min",
 }
 """Of any number."""
-
-LONGEST = 1e7
-"""1 / norm is at most this where Keras normalizes: keras/src/ops/nn.py."""
 
 
 @emit.register(Combine)
@@ -121,7 +119,7 @@ def _(layer: Dot, graph: Graph) -> None:
     for value, axis in zip(graph.inputs, layer.axes, strict=True):
         order = graph.order_of(value)
         x = graph.floats(value, order)
-        inputs.append(_unit(x, order.index(axis), graph) if layer.normalize else x)
+        inputs.append(unit(x, [order.index(axis)], layer.least, graph) if layer.normalize else x)
         own = ["b" if k == 0 else "a" if k == axis else next(rest) for k in as_it_is(value)]
         letters.append((own, "".join(own[k] for k in order)))
     (first, a), (second, b) = letters
@@ -131,9 +129,3 @@ def _(layer: Dot, graph: Graph) -> None:
     if len(result) == 1:
         y = graph.op("Unsqueeze", y, graph.axes(1))
     graph.give(graph.outputs[0], y)
-
-
-def _unit(x: ir.Value, axis: int, graph: Graph) -> ir.Value:
-    """`x` divided by its L2 norm along `axis`; zeros stay."""
-    norm = graph.reduce("ReduceL2", x, axis, keepdims=True)
-    return graph.op("Div", x, graph.op("Max", norm, graph.constant(1 / LONGEST, FLOAT)))

@@ -1,13 +1,22 @@
-"""BatchNormalization and LayerNormalization."""
+"""Normalization over the batch, a layer, a group, or to length 1."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
 
-from converter.description import BatchNormalization, LayerNormalization, Weight
+from converter.description import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+    Weight,
+)
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import FLOAT, Graph
+from converter.targets.onnx.graph import FLOAT, INT64, Graph
 
 
 @emit.register(BatchNormalization)
@@ -83,3 +92,50 @@ def _by_formula(
     if gamma is not None:
         y = graph.op("Mul", y, gamma)
     return y if beta is None else graph.op("Add", y, beta)
+
+
+@emit.register(GroupNormalization)
+def _(layer: GroupNormalization, graph: Graph) -> None:
+    """InstanceNormalization of each group, then scale and centre of each channel."""
+    (value,) = graph.inputs
+    rank = len(value.shape)
+    order = (0, layer.axis, *(axis for axis in range(1, rank) if axis != layer.axis))
+    x = graph.floats(value, order)
+    by_group = graph.op("Reshape", x, graph.constant([0, layer.groups, -1]))
+    ones, zeros = (graph.constant([number] * layer.groups, FLOAT) for number in (1, 0))
+    alike = graph.op(
+        "InstanceNormalization", by_group, ones, zeros, name=graph.prefix, epsilon=layer.epsilon
+    )
+    y = graph.op("Reshape", alike, graph.op("Shape", x, dtype=INT64))
+    for part, weight, kind in (("gamma", layer.gamma, "Mul"), ("beta", layer.beta, "Add")):
+        if weight is not None:
+            numbers = graph.weight(layer, part, weight)
+            shape = graph.constant([-1, *[1] * (rank - 2)])
+            y = graph.op(kind, y, graph.op("Reshape", numbers, shape))
+    graph.give(graph.outputs[0], y, order)
+
+
+@emit.register(RMSNormalization)
+def _(layer: RMSNormalization, graph: Graph) -> None:
+    """Divided by the root of the mean square of the last axes."""
+    x = graph.floats(graph.inputs[0])
+    axes = range(-len(layer.scale.shape), 0)
+    squares = graph.reduce("ReduceMean", graph.op("Mul", x, x), *axes, keepdims=True)
+    root = graph.op("Sqrt", graph.op("Add", squares, graph.constant(layer.epsilon, FLOAT)))
+    y = graph.op("Mul", graph.op("Div", x, root), graph.weight(layer, "scale", layer.scale))
+    graph.give(graph.outputs[0], y)
+
+
+@emit.register(UnitNormalization)
+def _(layer: UnitNormalization, graph: Graph) -> None:
+    """Divided by the L2 norm, in whatever order the axes are."""
+    (value,) = graph.inputs
+    order = graph.order_of(value)
+    axes = [order.index(axis) for axis in layer.axes]
+    graph.give(graph.outputs[0], unit(graph.floats(value, order), axes, layer.least, graph), order)
+
+
+def unit(x: ir.Value, axes: Sequence[int], least: float, graph: Graph) -> ir.Value:
+    """`x` divided by its L2 norm along `axes`, or by `least` where that is more."""
+    norm = graph.reduce("ReduceL2", x, *axes, keepdims=True)
+    return graph.op("Div", x, graph.op("Max", norm, graph.constant(least, FLOAT)))

@@ -26,6 +26,7 @@ from converter.targets.onnx import (  # noqa: F401  each family registers its ha
     merging,
     normalization,
     pooling,
+    preprocessing,
     recurrent,
     resizing,
     shaping,
