@@ -45,8 +45,9 @@ BOTH = [
     "heads_causal", "heads_causal_scores", "heads_allowed", "heads_allowed_dropout",
     "heads_allowed_each", "heads_number", "heads_carried", "heads_carried_scores",
     "heads_carried_causal", "heads_carried_value", "heads_carried_on", "heads_carried_allowed",
-    "heads_itself", "heads_twice", "heads_dropped", "heads_shared", "heads_order", "transformer",
-    "axis_last", "axis_last_scores", "axis_first", "axes_both", "softmax_masked", "einsum_dense",
+    "heads_itself", "heads_twice", "heads_dropped", "heads_shared", "heads_order", "heads_nested",
+    "transformer", "axis_last", "axis_last_scores", "axis_first", "axes_both", "softmax_masked",
+    "einsum_dense",
     "einsum_dots", "einsum_heads", "einsum_shared", "einsum_steps", "einsum_behind", "translator",
 ]  # fmt: skip
 
