@@ -31,6 +31,7 @@ from converter.description import (
     MaskedSoftmax,
     Masking,
     MultiHeadAttention,
+    Operation,
     Padding,
     Permute,
     Pooling,
@@ -50,6 +51,7 @@ from converter.description import (
 )
 from converter.description.convolution import Windowed
 from converter.gates import Cell
+from converter.report.operation_words import operation_words
 
 KERAS_CLASSES = {
     Cell.LSTM: "LSTM",
@@ -372,3 +374,8 @@ def _(layer: Transpose) -> str:
 @_what.register
 def _(layer: RepeatVector) -> str:
     return _call("RepeatVector", layer.n)
+
+
+@_what.register
+def _(layer: Operation) -> str:
+    return operation_words(layer)

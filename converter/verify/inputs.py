@@ -8,19 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from converter.description import (
+    Cast,
     CategoryEncoding,
     Concatenate,
     Dropout,
     Embedding,
+    ExpandDims,
     Flatten,
+    Flip,
     Identity,
     Masking,
     Model,
     Permute,
+    Regroup,
+    Repeat,
     RepeatVector,
     Reshape,
+    Roll,
     Shape,
     ShapeMismatchError,
+    Slice,
+    Split,
+    Squeeze,
+    Stack,
+    Tile,
     TimeDistributed,
     Transpose,
     Unequal,
@@ -34,7 +45,27 @@ LONGEST = 7
 MOST = 2000
 """Steps that are tried for a model that takes more."""
 
-MOVERS = (Concatenate, Dropout, Flatten, Identity, Permute, RepeatVector, Reshape, Transpose)
+MOVERS = (
+    Cast,
+    Concatenate,
+    Dropout,
+    ExpandDims,
+    Flatten,
+    Flip,
+    Identity,
+    Permute,
+    Regroup,
+    Repeat,
+    RepeatVector,
+    Reshape,
+    Roll,
+    Slice,
+    Split,
+    Squeeze,
+    Stack,
+    Tile,
+    Transpose,
+)
 """Layers through which an index stays an index."""
 
 

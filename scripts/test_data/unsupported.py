@@ -102,15 +102,6 @@ def always_dropout(keras: Keras, path: Path) -> None:
     save(keras.Model(x, layers.Dropout(0.5)(layers.LSTM(2)(x), training=True)), path)
 
 
-@bad("operation.keras")
-def operation(keras: Keras, path: Path) -> None:
-    """Slicing and arithmetic between layers, which become layers of their own."""
-    layers = keras.layers
-    x = keras.Input((None, 3))
-    sequence = layers.LSTM(2, return_sequences=True)(x)
-    save(keras.Model(x, layers.Dense(1)(sequence[:, -1] * 2.0 + 1.0)), path)
-
-
 @bad("layer_shared_with_nested.keras")
 def layer_shared_with_nested(keras: Keras, path: Path) -> None:
     """A layer in a nested model and outside of it: .keras has its weights in one place only."""

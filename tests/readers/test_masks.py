@@ -188,12 +188,12 @@ def test_other_operations_are_refused_by_name(file: Path, error_of: Error) -> No
     )
 
 
-def test_an_operation_between_layers_is_refused_as_one(file: Path, error_of: Error) -> None:
-    wide = operation("ExpandDims", "w", tensor("x"), axis=-1)
-    layers = [called(given((None, None, 3))), wide, called(lstm(), "w")]
+def test_an_operation_of_masks_that_tensors_go_through_is_read_as_one(file: Path) -> None:
+    ones = operation("OnesLike", "w", tensor("x"))
+    layers = [called(given((None, None, 3))), ones, called(lstm(), "w")]
     config = functional(layers, ["x"], ["lstm"])
-    text = error_of(lambda: read(archive(file, config, weights_of())))
-    assert text.startswith("error[operation]: layer 'w' of model is an operation outside any layer")
+    model = read(archive(file, config, weights_of()))
+    assert [type(layer).__name__ for layer in model.layers] == ["Elementwise", "Recurrent"]
 
 
 def test_a_loop_that_keras_unrolls_backwards_and_zeroes_elsewhere_is_refused(

@@ -11,6 +11,7 @@ from converter.readers.keras.branches import as_graph, begins_with_merge
 from converter.readers.keras.calls import Arguments, Reference, calls, tensors
 from converter.readers.keras.config import Config, is_registered, malformed, serialized
 from converter.readers.keras.custom import unknown
+from converter.readers.keras.nodes import CONSTANT, is_operation, read_operation
 from converter.readers.keras.origins import MaskOperation, is_mask_operation, mask_operation
 from converter.readers.keras.refused import refuse
 from converter.readers.strict import named, shown
@@ -94,6 +95,7 @@ class ModelPart:
         each_step: It is in a TimeDistributed: each layer of it is applied to every step.
         branched: It is a Sequential that begins with Merge, and is read as a graph.
         mask_operations: What Keras 3 writes down beside the layers, by name: how masks are made.
+        constants: Arrays that are operands of operations, as layers without an input.
     """
 
     name: str
@@ -108,6 +110,7 @@ class ModelPart:
     each_step: bool = False
     branched: bool = False
     mask_operations: dict[str, MaskOperation] = field(default_factory=dict)
+    constants: list[LayerPart] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
@@ -200,7 +203,6 @@ def _model(
     for item in layers:
         if is_mask_operation(item):
             model.mask_operations[_name(item, model)] = mask_operation(item, model.where)
-            continue
         layer = _layer(item, model, prefix)
         if layer.name in names:
             raise FormatError(
@@ -211,7 +213,28 @@ def _model(
             )
         names.add(layer.name)
         model.layers.append(layer)
+    of_masks = model.mask_operations.keys() - _in_flow(model)
+    model.layers = [layer for layer in model.layers if layer.name not in of_masks]
     return model
+
+
+def _in_flow(model: ModelPart) -> set[str]:
+    """The operations that tensors go through, and not masks alone."""
+    inputs = {
+        layer.name: [one.layer for call in layer.calls for one in call.inputs]
+        for layer in model.layers
+    }
+    left = [reference.layer for reference in model.outputs]
+    left += [
+        one for name, given in inputs.items() if name not in model.mask_operations for one in given
+    ]
+    found: set[str] = set()
+    while left:
+        name = left.pop()
+        if name in model.mask_operations and name not in found:
+            found.add(name)
+            left += inputs.get(name, [])
+    return found
 
 
 def _layer(item: object, owner: ModelPart, prefix: str) -> LayerPart:
@@ -220,8 +243,10 @@ def _layer(item: object, owner: ModelPart, prefix: str) -> LayerPart:
     where = f"layer {named(path)} of {owner.file}"
     if not isinstance(item, dict) or not isinstance(item.get("class_name"), str):
         raise malformed(where, item, "an object with a class_name and a config")
+    if is_operation(item) and not owner.sequential:
+        return _operation(item, name, path, owner)
     if not is_registered(item.get("registered_name")):
-        refuse(item["class_name"], item.get("module"), item.get("config"), where)
+        refuse(item["class_name"], item.get("module"), where)
     kind, config = serialized(item, where)
     frozen = isinstance(config, dict) and config.get("trainable") is False
     layer = LayerPart(
@@ -240,6 +265,34 @@ def _layer(item: object, owner: ModelPart, prefix: str) -> LayerPart:
         layer.model = _model_of_each_step(layer)
     if not owner.sequential:
         layer.calls = calls(item.get("inbound_nodes"), where, kind)
+    return layer
+
+
+def _operation(item: dict[str, Any], name: str, path: str, owner: ModelPart) -> LayerPart:
+    """An operation as a layer; its constants are put among those of the model."""
+    node = read_operation(item, name, f"layer {named(path)} of {owner.file}")
+    for one, array in node.arrays.items():
+        config = {"name": one, "value": array.value, "dtype": array.dtype}
+        place = path.removesuffix(name) + one
+        constant = LayerPart(
+            kind=CONSTANT,
+            class_name=CONSTANT,
+            name=one,
+            path=place,
+            config=config,
+            owner=owner,
+        )
+        constant.calls = [Arguments((), None, keras_3=False)]
+        owner.constants.append(constant)
+    layer = LayerPart(
+        kind=node.kind,
+        class_name=item["class_name"],
+        name=name,
+        path=path,
+        config=node.config,
+        owner=owner,
+    )
+    layer.calls = node.calls
     return layer
 
 

@@ -137,7 +137,7 @@ def _call_of_heads(node: object, where: str) -> Arguments:
     tensors = {key: value for key, value in given.items() if key in QUERY and value is not None}
     _check_keywords({key: given[key] for key in given if key not in QUERY}, where)
     found = {
-        key: next(_flat(value, where), None) if keras_3 else _reference(value, f"a call of {where}")
+        key: next(_flat(value, where), None) if keras_3 else reference(value, f"a call of {where}")
         for key, value in tensors.items()
     }
     query, value = found.get("query"), found.get("value")
@@ -159,9 +159,9 @@ def tensors(value: object, what: str) -> tuple[tuple[Reference, ...], tuple[str,
     """
     if isinstance(value, dict):
         keys = tuple(sorted(value))
-        return tuple(_reference(value[key], what) for key in keys), keys
+        return tuple(reference(value[key], what) for key in keys), keys
     if isinstance(value, list) and value and isinstance(value[0], str):
-        return (_reference(value, what),), None
+        return (reference(value, what),), None
     if not isinstance(value, list):
         raise malformed(what, value, "a list")
     found: list[Reference] = []
@@ -187,10 +187,10 @@ def _call_of_keras_2(node: object, where: str) -> Arguments:
             mask = keywords.get("mask") if isinstance(keywords, dict) else None
             if isinstance(mask, list) and not _is_nothing(mask):
                 each = [mask] if isinstance(mask[0], str) else mask
-                masks = tuple(None if one is None else _reference(one[:3], where) for one in each)
+                masks = tuple(None if one is None else reference(one[:3], where) for one in each)
                 keywords = {key: keywords[key] for key in keywords if key != "mask"}
             _check_keywords(keywords, where)
-        inputs.append(_reference(entry[:3], f"a call of {where}"))
+        inputs.append(reference(entry[:3], f"a call of {where}"))
     return Arguments(tuple(inputs), None, keras_3=False, masks=masks)
 
 
@@ -249,7 +249,7 @@ def operands(node: object, where: str) -> tuple[list[Reference], list[object]]:
     ]  # Concatenate has its tensors in a list
     given = [item for item in flat if is_tensor(item)]
     constants = [item for item in flat if not is_tensor(item)]
-    return [reference for item in given for reference in _flat(item, where)], constants
+    return [one for item in given for one in _flat(item, where)], constants
 
 
 def _flat(value: object, where: str) -> Iterator[Reference]:
@@ -267,10 +267,16 @@ def _flat(value: object, where: str) -> Iterator[Reference]:
         raise _unread(where, "a constant or an object as its input", value)
     config = value.get("config")
     history = config.get("keras_history") if isinstance(config, dict) else None
-    yield _reference(history, f"a call of {where}")
+    yield reference(history, f"a call of {where}")
 
 
-def _reference(value: object, what: str) -> Reference:
+def reference(value: object, what: str) -> Reference:
+    """A tensor as a config names it.
+
+    Args:
+        value: [layer, call, output].
+        what: Where it stands, for the error.
+    """
     if (
         not isinstance(value, list)
         or len(value) != 3

@@ -177,7 +177,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     """A layer that is applied to every step: (B, T, ...) is (B·T, ...) for it."""
     config.float32()
     inner = config.child("layer")
-    refuse(inner.kind, None, None, inner.where)
+    refuse(inner.kind, None, inner.where)
     if len(inputs[0]) < 3:
         raise ShapeMismatchError(f"an input of rank {len(inputs[0])}; expected at least 3")
     shape = (None, *inputs[0][2:])

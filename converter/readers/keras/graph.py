@@ -19,6 +19,7 @@ from converter.description import (
     Era,
     Layer,
     Model,
+    Operation,
     Recurrent,
     Shape,
     ShapeMismatchError,
@@ -26,6 +27,7 @@ from converter.description import (
     TimeDistributed,
     Value,
 )
+from converter.description.indexing import moves_batch
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.architecture import LayerPart, ModelPart
 from converter.readers.keras.attended import forgets
@@ -40,9 +42,10 @@ from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import KINDS, build, build_one
 from converter.readers.keras.masked import check_unrolled, makes_mask
 from converter.readers.keras.masks import Masks, Stated
+from converter.readers.keras.nodes import CONSTANT, PREFIX, refusal
 from converter.readers.keras.numbering import INPUT, first_calls
+from converter.readers.keras.operation_dtypes import check_dtypes
 from converter.readers.keras.origins import leaves
-from converter.readers.keras.refused import OPERATION, error
 from converter.readers.keras.weights import Give, Weights
 from converter.readers.strict import named
 
@@ -117,7 +120,7 @@ class _Graph:
         return values
 
     def _in_graph(self, model: ModelPart, inputs: Sequence[Value]) -> list[Value]:
-        layers = {layer.name: layer for layer in model.layers}
+        layers = {layer.name: layer for layer in (*model.constants, *model.layers)}
         if len(inputs) != len(model.inputs):
             _refuse(model, f"{len(inputs)} inputs; expected {len(model.inputs)}")
         values: dict[Node, Sequence[Value]] = {}
@@ -130,7 +133,7 @@ class _Graph:
             return _output(model, values[node], reference.output)
 
         needs: dict[Node, list[Node]] = {}
-        for layer in model.layers:
+        for layer in layers.values():
             for number, arguments in enumerate(layer.calls):
                 needs[layer.name, number] = [
                     _node(model, layers, reference, first[0])
@@ -168,7 +171,7 @@ class _Graph:
                 self._masks.left_steps(part.where, inputs, found)
             return found
         layer = self._layers.get(part)
-        if layer is not None and not inputs:
+        if layer is not None and not inputs and part.kind != CONSTANT:
             _refuse(part.owner, f"{named(part.name)} called once more, with nothing")
         time = self._times[part]
         self._times[part] += 1
@@ -240,7 +243,7 @@ class _Graph:
         stated: Stated,
     ) -> Sequence[Value]:
         outputs = layer.output_shapes(tuple(value.shape for value in inputs))
-        dtype = _dtype(part, layer, inputs)
+        dtype = _dtype(part, layer, inputs, self._writer)
         values = tuple(
             Value(layer.name + (f":{k}" if k else "") + (f"@{time}" if time else ""), shape, dtype)
             for k, shape in enumerate(outputs)
@@ -301,6 +304,8 @@ class _Graph:
             raise ShapeMismatchError(f"an input of rank {len(shapes[0])}; expected {2 + steps}")
         config.name += "/layer" * steps
         layer = build_one(config, ((None, *shapes[0][1 + steps :]),), weights, self._writer)
+        if moves_batch(layer, len(shapes[0]) - steps):
+            raise refusal(part.where, "one that moves the batch, in a TimeDistributed")
         for _ in range(steps):
             name = layer.name.removesuffix("/layer")
             layer = TimeDistributed(name=name, trainable=layer.trainable, layer=layer)
@@ -349,8 +354,6 @@ def _node(
     model: ModelPart, layers: dict[str, LayerPart], reference: Reference, first: dict[str, int]
 ) -> Node:
     layer = layers.get(reference.layer)
-    if layer is None and reference.layer in model.mask_operations:
-        raise error(OPERATION, f"layer {named(reference.layer)} of {model.file}", OPERATION.found)
     if layer is None:
         _refuse(model, f"the layer {named(reference.layer)}, which is not in the model")
     number = reference.call - first.get(layer.name, 0)
@@ -421,12 +424,16 @@ SHAPING = frozenset(
 """Layers that leave whole numbers whole."""
 
 
-def _dtype(part: LayerPart, layer: Layer, inputs: Sequence[Value]) -> str:
+def _dtype(part: LayerPart, layer: Layer, inputs: Sequence[Value], writer: Writer) -> str:
     while isinstance(layer, TimeDistributed):
         layer = layer.layer
+    if isinstance(layer, Operation):
+        dtypes = tuple(value.dtype for value in inputs)
+        check_dtypes(layer, dtypes, part.where, writer)
+        return layer.output_dtype(dtypes)
     if isinstance(layer, Discretization) and layer.encoding is Encoding.INT:
         return "int64"
-    same = part.kind in SHAPING and len({value.dtype for value in inputs}) == 1
+    same = part.kind.removeprefix(PREFIX) in SHAPING and len({value.dtype for value in inputs}) == 1
     return inputs[0].dtype if same else "float32"
 
 

@@ -12,6 +12,7 @@ from converter.readers.keras.chain import Chain
 from converter.readers.keras.config import Config
 from converter.readers.keras.custom import description_of, unknown
 from converter.readers.keras.era import Writer
+from converter.readers.keras.nodes import PREFIX, refusal
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
 
@@ -26,22 +27,25 @@ class Entry:
     Attributes:
         build: Its builder.
         several: It takes more than one input.
+        none: It takes no input.
     """
 
     build: Builder
     several: bool
+    none: bool
 
 
 _ENTRIES: dict[str, Entry] = {}
 KINDS: Mapping[str, Entry] = _ENTRIES
 
 
-def reads(*kinds: str, several: bool = False) -> Callable[[Builder], Builder]:
+def reads(*kinds: str, several: bool = False, none: bool = False) -> Callable[[Builder], Builder]:
     """Make the decorated function the builder of these classes.
 
     Args:
         kinds: Keras's names: that of the class, and older ones.
         several: The layer takes more than one input.
+        none: It takes no input.
 
     Raises:
         ValueError: One of them already has a builder.
@@ -51,7 +55,7 @@ def reads(*kinds: str, several: bool = False) -> Callable[[Builder], Builder]:
         for kind in kinds:
             if kind in _ENTRIES:
                 raise ValueError(f"{kind} already has a builder")
-            _ENTRIES[kind] = Entry(builder, several)
+            _ENTRIES[kind] = Entry(builder, several, none)
         return builder
 
     return add
@@ -74,9 +78,11 @@ def build(
             hint="use the layers that it is described by, each in a TimeDistributed",
             code="custom-inside",
         )
+    if entry is None and config.kind.startswith(PREFIX):
+        raise refusal(config.where, f"keras.ops: {config.kind.removeprefix(PREFIX)}")
     if entry is None:
         raise unknown(config.where, shown(config.kind), config.kind)
-    if not inputs or (len(inputs) > 1 and not entry.several):
+    if bool(inputs) == entry.none or (len(inputs) > 1 and not entry.several):
         raise FormatError(
             f"{config.where} is called with a wrong number of inputs",
             context=f"{len(inputs)}; expected 1",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from converter.description import (
     AnyOf,
+    Cast,
     Concatenate,
     ConvLSTM,
     Dropout,
@@ -234,6 +235,8 @@ class Masks:
             result = masks[0]
             if result is not None and not self._keras_3 and isinstance(layer, TimeDistributed):
                 result = self._of_each_step(layer, result)
+        elif isinstance(layer, Cast) and layer.dtype == inputs[0].dtype:
+            result = masks[0]  # it gives the very tensor that it is given, with all that is on it
         elif kind in ELEMENTWISE or kind == "Concatenate":
             result = self._joined(layer, inputs, masks)
         if forgets(kind, self.writer):

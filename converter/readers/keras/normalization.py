@@ -17,6 +17,7 @@ from converter.errors import UnsupportedError
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
+from converter.readers.keras.operations import only_tensors, ops
 from converter.readers.keras.weights import Weights
 
 
@@ -116,9 +117,10 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writ
     return UnitNormalization(**config.base(), axes=axes, least=least)
 
 
-@reads("Normalize")
+@reads(*ops("Normalize"))
 def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
     """keras.ops.normalize: the operation of which the layer is made, with another least norm."""
+    only_tensors(config, 1)
     config.must_be("order", 2, code="norm", hint="use the norm of order 2")
     least = config.number("epsilon", least=1e-38, most=1e6)
     axes = _axes(config, inputs[0], several=True, ordered=False)

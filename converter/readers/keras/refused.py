@@ -38,9 +38,9 @@ CELLS = Reason(
 )
 OPERATION = Reason(
     "operation",
-    "is an operation outside any layer, which is not read yet",
+    "is an operation outside any layer, which is not read in this form",
     "an operation on tensors",
-    "use a layer instead: Add, Multiply, Concatenate, Reshape, ...",
+    "use a layer instead, or simpler operations: docs/operations.md lists what is read",
 )
 PREPROCESSING = Reason(
     "preprocessing-layer",
@@ -68,19 +68,14 @@ CLASSES: Mapping[str, Reason] = {
 }
 
 MODULES_OF_OPERATIONS = ("keras.src.ops", "keras.ops", "keras.src.backend")
-READ_OPERATIONS = frozenset(
-    {("Transpose", "keras.src.ops.numpy"), ("Normalize", "keras.src.ops.nn")}
-)
-"""Operations that are read as the layers that they might be."""
 
 
-def refuse(kind: str, module: object, config: object, where: str) -> None:
+def refuse(kind: str, module: object, where: str) -> None:
     """Refuse a layer that is known and not read.
 
     Args:
         kind: Its class.
         module: Of the class, as the file says it.
-        config: Of the layer.
         where: The layer and the file, for the error.
 
     Raises:
@@ -88,7 +83,7 @@ def refuse(kind: str, module: object, config: object, where: str) -> None:
     """
     reason = CLASSES.get(kind)
     operation = isinstance(module, str) and module.startswith(MODULES_OF_OPERATIONS)
-    if operation and (kind, module) not in READ_OPERATIONS:
+    if operation:
         reason = OPERATION
     if reason is not None:
         raise error(reason, where, f"{shown(kind)}: {reason.found}")

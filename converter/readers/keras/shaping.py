@@ -9,9 +9,7 @@ from converter.description import (
     RepeatVector,
     Reshape,
     Shape,
-    Transpose,
 )
-from converter.description.model import axis_of
 from converter.readers.keras.config import Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import reads
@@ -39,17 +37,6 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
     config.float32(*_WHOLE)
     return Permute(**config.base(), dims=config.integers("dims", least=1, most=32))
-
-
-@reads("Transpose")
-def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    """keras.ops.transpose: the one operation outside a layer that is read."""
-    rank = len(inputs[0])
-    axes = tuple(reversed(range(rank)))
-    if config.value("axes", default=None) is not None:
-        given = config.integers("axes", least=-32, most=32)
-        axes = tuple(axis_of(axis, rank) for axis in given)
-    return Transpose(**config.base(), axes=axes)
 
 
 @reads("RepeatVector")

@@ -24,6 +24,7 @@ from converter.targets.keras.emit import (
     Variable,
     data_format,
     emit,
+    refusal,
     serialized,
 )
 
@@ -107,6 +108,13 @@ def _(layer: TimeDistributed, around: Around) -> Part:
     (x,) = around.call.inputs
     inside = Call(layer.layer, (replace(x, shape=(None, *x.shape[2:])),), _steps(around.call))
     inner = emit[layer.layer](layer.layer, Around(around.dialect, inside))
+    if inner.operation:
+        raise refusal(
+            layer,
+            f"keras.ops: {inner.kind} in a TimeDistributed, which takes layers alone",
+            "--to pytorch can say it",
+            "operation",
+        )
     name = layer.layer.name.rpartition("/")[2] or "layer"
     return Part(
         kind="TimeDistributed",

@@ -52,6 +52,9 @@ class Part:
         variables: Its own.
         call: The arguments that are true when it is called: "use_causal_mask".
         operation: The module of keras.src.ops that it is from; "" for a layer.
+        operands: Of an operation that takes more than tensors: each argument, and None in the place
+            of each tensor.
+        listed: An operation takes its tensors as a list.
         parts: What holds more of them, by the attribute's name: "cell", "forward_layer", "layer".
     """
 
@@ -61,6 +64,8 @@ class Part:
     parts: tuple[tuple[str, Part], ...] = ()
     call: tuple[str, ...] = ()
     operation: str = ""
+    operands: tuple[Any, ...] = ()
+    listed: bool = False
 
     def placed(self) -> Iterator[tuple[tuple[str, ...], int, Variable]]:
         """Every variable, the attributes that lead to it, and its number there."""
@@ -122,6 +127,38 @@ def serialized(
         "config": config,
         "registered_name": None,
     }
+
+
+def operation(
+    layer: Layer,
+    around: Around,
+    kind: str,
+    config: dict[str, Any] | None = None,
+    *,
+    module: str = "numpy",
+    **more: Any,
+) -> Part:
+    """One of keras.ops.
+
+    Args:
+        layer: Of the description.
+        around: Its place.
+        kind: The class of the operation.
+        config: Its settings.
+        module: Of keras.src.ops.
+        more: Other fields of the part.
+
+    Raises:
+        UnsupportedError: The file is one of Keras 2 as well, which has no such operations.
+    """
+    if around.dialect is Dialect.LEGACY:
+        raise refusal(
+            layer,
+            f"keras.ops: {kind}; .h5 holds layers alone",
+            "--to keras writes a file for Keras 3 alone",
+            "legacy-operation",
+        )
+    return Part(kind=kind, config=config or {}, operation=module, **more)
 
 
 def refusal(layer: Layer, found: str, hint: str, code: str) -> UnsupportedError:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from converter.description import Call, Layer, Model, Value
+from converter.description import Call, Constant, Layer, Model, Value
 from converter.errors import UnsupportedError
 from converter.targets.keras.emit import Around, Dialect, Part, emit
 from converter.targets.keras.masks import Mask, mask_refusal, masks_of
+from converter.targets.keras.operations import literal
 from converter.targets.keras.order import Node, layer_order
 
 LISTS = frozenset(
@@ -58,12 +59,12 @@ class Use:
     """One call of a layer, as a config holds it.
 
     Attributes:
-        constants: Of an operation, behind its tensors.
+        operands: See `Part`; constants of the model are in their places.
         given: To attention beside its tensors, by the argument: "value_mask"; several are a list.
     """
 
     tensors: tuple[Result, ...]
-    constants: tuple[float, ...] = ()
+    operands: tuple[Any, ...] = ()
     states: tuple[Result, ...] = ()
     mask: Result | None = None
     given: tuple[tuple[str, tuple[Result | None, ...]], ...] = ()
@@ -115,8 +116,11 @@ class Graph:
             if value.name not in self._masks.made
         }
         self._times: Counter[str] = Counter()
+        self._constants: dict[str, dict[str, Any]] = {}
         for call in model.calls:
-            if not self._masks.makes_mask(call):
+            if isinstance(call.layer, Constant):
+                self._constants[call.outputs[0].name] = literal(call.layer)
+            elif not self._masks.makes_mask(call):
                 self._call(call)
         self.outputs = [self._result(value) for value in model.outputs]
         self.order = self._order()
@@ -134,6 +138,10 @@ class Graph:
         if item is None:
             part = emit[layer](layer, Around(self.dialect, call))
             item = self.items[layer.name] = Item(part, layer)
+        if item.part.operation:
+            use = self._operate(item.part, call)
+            self._used(item, use, call)
+            return
         given = tuple(self._result(value, layer) for value in call.inputs)
         several = item.part.kind in LISTS
         if item.part.kind in HEADS:
@@ -152,6 +160,18 @@ class Graph:
         if self.dialect is Dialect.LEGACY:
             self._check_legacy(call, bool(use.states))
         self._used(item, use, call)
+
+    def _operate(self, part: Part, call: Call) -> Use:
+        """A call of an operation: constants of the model stand in its operands."""
+        waiting = [self._constants.get(value.name) for value in call.inputs]
+        tensors = tuple(
+            self._result(value, call.layer)
+            for value, constant in zip(call.inputs, waiting, strict=True)
+            if constant is None
+        )
+        template = part.operands or (None,) * len(waiting)
+        operands = tuple(waiting.pop(0) if one is None else one for one in template)
+        return Use(tensors=tensors, operands=operands)
 
     def _used(self, item: Item, use: Use, call: Call) -> None:
         """Add a call, whose results others may take."""
@@ -207,8 +227,15 @@ class Graph:
     def _result(self, value: Value, user: Layer | None = None) -> Result:
         """The call that gives a value."""
         found = self._where.get(value.name)
+        what = f"layer '{user.name}'" if user else f"output '{value.name}'"
+        if found is None and value.name in self._constants:
+            raise UnsupportedError(
+                f"{what} is a constant, or takes one, which no layer of Keras does",
+                context=f"value '{value.name}'",
+                hint="--to pytorch can say it",
+                code="operation",
+            )
         if found is None:
-            what = f"layer '{user.name}'" if user else f"output '{value.name}'"
             raise UnsupportedError(
                 f"{what} takes a mask as a tensor, which no layer of Keras gives",
                 context=f"value '{value.name}'",
@@ -231,7 +258,7 @@ class Graph:
             case ("unequal", str(name), float(number)):
                 x = self._where[name]
                 value = Value(f"{name}:unequal", x.value.shape, "bool")
-                result = self._operation("NotEqual", {}, (x,), value, (number,))
+                result = self._operation("NotEqual", {}, (x,), value, (None, number))
             case ("any", tuple(inner)):
                 x = self._tensor_of(inner, user)
                 value = Value(f"{x.value.name}:any", x.value.shape[:-1], "bool")
@@ -252,13 +279,13 @@ class Graph:
         config: dict[str, Any],
         tensors: tuple[Result, ...],
         value: Value,
-        constants: tuple[float, ...] = (),
+        operands: tuple[Any, ...] = (),
     ) -> Result:
         name = value.name
         while name in self.items:
             name += "'"
         item = Item(Part(kind=kind, config=config, operation="numpy"), None)
-        item.uses.append(Use(tensors=tensors, constants=constants))
+        item.uses.append(Use(tensors=tensors, operands=operands or (None,) * len(tensors)))
         self.items[name] = item
         return Result((name, 0), 0, value)
 

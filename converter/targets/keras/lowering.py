@@ -1,7 +1,8 @@
 """A model with what Keras 3 lacks said by what it has: the same meaning, in more layers.
 
-time_major=True, which Keras 3 has not, is a transposition before and after. A Dot that normalizes
-with the least norm of tf.keras is two normalizations before one that does not.
+time_major=True, which Keras 3 has not, is a transposition before and after, and so is a product
+of transposed matrices. An index of 64 bits is one of 32 that is cast. A Dot that normalizes with
+the least norm of tf.keras is two normalizations before one that does not.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from dataclasses import replace
 
 from converter.description import (
     Call,
+    Cast,
     Dot,
+    Matmul,
     Merge,
     Model,
     Recurrent,
+    Reduce,
     Transpose,
     UnitNormalization,
     Value,
@@ -36,6 +40,15 @@ def _lowered(call: Call) -> Iterator[Call]:
     layer = call.layer
     if isinstance(layer, Dot) and layer.normalize and layer.least != KERAS_3_LEAST:
         yield from _normalized_before(call, layer)
+        return
+    if isinstance(layer, Matmul) and any(layer.transposed):
+        yield from _plain_product(call, layer)
+        return
+    if isinstance(layer, Reduce) and layer.output_dtype(("float32",)) == "int64":
+        (output,) = call.outputs
+        index = replace(output, name=f"{output.name} of 32 bits", dtype="int32")
+        yield replace(call, layer=replace(layer, dtype="int32"), outputs=(index,))
+        yield Call(Cast(name=f"{output.name} of 64 bits", dtype="int64"), (index,), (output,))
         return
     if not (isinstance(layer, Recurrent) and layer.time_major):
         yield call
@@ -60,6 +73,22 @@ def _lowered(call: Call) -> Iterator[Call]:
     )
     for value, result in zip(inner, sequences, strict=True):
         yield _transposed(value, result, f"{result.name} time first")
+
+
+def _plain_product(call: Call, layer: Matmul) -> Iterator[Call]:
+    """A product of what is transposed before it."""
+    given = []
+    for k, (x, turned) in enumerate(zip(call.inputs, layer.transposed, strict=True)):
+        if not turned:
+            given.append(x)
+            continue
+        axes = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
+        name = f"{call.outputs[0].name} operand {k}"
+        flipped = Value(name, tuple(x.shape[axis] for axis in axes), x.dtype)
+        yield Call(Transpose(name=name, axes=axes), (x,), (flipped,))
+        given.append(flipped)
+    plain = replace(layer, transposed=(False, False))
+    yield replace(call, layer=plain, inputs=tuple(given))
 
 
 def _transposed(x: Value, result: Value, name: str = "") -> Call:

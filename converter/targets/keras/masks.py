@@ -17,6 +17,7 @@ from converter.description import (
     Attention,
     BatchNormalization,
     Call,
+    Cast,
     Combination,
     Combine,
     Concatenate,
@@ -206,7 +207,8 @@ def masks_of(model: Model) -> Masks:
     """
     masks = Masks()
     for call in model.calls:
-        masks._follow(call)
+        if call.inputs:  # all but a constant
+            masks._follow(call)
     return masks
 
 
@@ -276,6 +278,8 @@ def _passed(call: Call, given: Sequence[Mask]) -> Mask:
                 if len(known) == len(given)
                 else ("every", call.inputs[0].name)
             )
+        case Cast() if layer.dtype == call.inputs[0].dtype:
+            return given[0]  # Keras gives the very tensor that it is given
         case _ if isinstance(layer, PASS):
             return given[0]
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converter.description import Flatten, Permute, RepeatVector, Reshape, Transpose
-from converter.targets.keras.emit import Around, Dialect, Part, data_format, emit, refusal
+from converter.targets.keras.emit import Around, Part, data_format, emit, operation
 
 
 @emit.register(Flatten)
@@ -24,14 +24,7 @@ def _(layer: Permute, _around: Around) -> Part:
 @emit.register(Transpose)
 def _(layer: Transpose, around: Around) -> Part:
     """An operation, since no layer moves the batch."""
-    if around.dialect is Dialect.LEGACY:
-        raise refusal(
-            layer,
-            f"axes {layer.axes}: no layer of Keras moves the batch, and .h5 holds layers alone",
-            "--to keras writes a file for Keras 3 alone",
-            "legacy-operation",
-        )
-    return Part(kind="Transpose", config={"axes": list(layer.axes)}, operation="numpy")
+    return operation(layer, around, "Transpose", {"axes": list(layer.axes)})
 
 
 @emit.register(RepeatVector)

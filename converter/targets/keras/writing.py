@@ -13,9 +13,11 @@ from converter.targets.keras import (  # noqa: F401  each family registers its h
     conv_recurrent,
     convolution,
     core,
+    indexing,
     masking,
     merging,
     normalization,
+    operations,
     pooling,
     preprocessing,
     recurrent,
@@ -156,6 +158,10 @@ class _Writing:
         if self.legacy:
             return [[*self._history(one), dict.fromkeys(part.call, True)] for one in use.tensors]
         tensors = [self._tensor(one) for one in use.tensors]
+        if part.operation:
+            waiting = iter(tensors)
+            operands = [next(waiting) if one is None else one for one in use.operands]
+            return {"args": [operands] if part.listed else operands, "kwargs": {}}
         arguments: dict[str, Any] = dict.fromkeys(part.call, True)
         if use.states:
             arguments["initial_state"] = [self._tensor(one) for one in use.states]
@@ -165,7 +171,7 @@ class _Writing:
             masks = [None if one is None else self._tensor(one) for one in several]
             arguments[name] = masks if part.kind in LISTS else masks[0]
         given: list[Any] = [tensors] if part.kind in LISTS else tensors
-        return {"args": [*given, *use.constants], "kwargs": arguments}
+        return {"args": given, "kwargs": arguments}
 
     def _history(self, result: Result) -> list[Any]:
         name, time = result.node

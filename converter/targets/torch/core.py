@@ -20,7 +20,7 @@ from converter.description import (
 from converter.gates import AS_IS, TRANSPOSED, Form
 from converter.targets.torch.emit import activated, emit
 from converter.targets.torch.masking import say_mask
-from converter.targets.torch.source import MOVED, Held, Source
+from converter.targets.torch.source import MOVED, Held, Source, is_compound
 
 
 @emit.register(Dense)
@@ -59,8 +59,7 @@ def _(layer: Activate, source: Source) -> None:
     else:
         x = source.take_folded(value, channels_first=None)
     text = activated(layer.activation, x, source)
-    compound = not text.endswith(")") or text.startswith("(")
-    source.hold(source.outputs[0], text, x, compound=compound and text != x.text)
+    source.hold(source.outputs[0], text, x, compound=is_compound(text))
 
 
 @emit.register(Identity)

@@ -236,7 +236,8 @@ class Source:
         if text.isidentifier():  # it is a variable already
             return
         long = len(text) > COLUMNS - 40
-        if self.uses[value.name] > 1 or held.modules > DEEPEST or long:
+        again = self.uses[value.name] > 1 and not text.isidentifier()
+        if again or held.modules > DEEPEST or long:
             self.assign(value, held)
 
     def give(self, value: Value, text: str, like: Held | None = None, **changes: object) -> None:
@@ -328,6 +329,12 @@ class Source:
         if held is not None and held.channels_first:
             words = [words[0], words[-1], *words[1:-1]]
         return f"({', '.join(words)})"
+
+
+def is_compound(text: str) -> bool:
+    """Whether an expression needs brackets before a dot."""
+    node = ast.parse(text, mode="eval").body
+    return not isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
 
 
 def _in_two(text: str) -> tuple[str, str] | None:
