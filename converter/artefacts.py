@@ -61,10 +61,12 @@ class Options:
     Attributes:
         keras_python: An interpreter that has Keras, to run what was written.
         opset: Of an ONNX file.
+        verify: What is written will be verified.
     """
 
     keras_python: str | os.PathLike[str] | None = None
     opset: int | None = None
+    verify: bool = True
 
 
 def write_placements(staging: Staging, name: str, placements: Sequence[Placement]) -> None:

@@ -66,7 +66,8 @@ def convert(
             state-dict is a .safetensors file of the recurrent layers, as nn.LSTM and nn.GRU.
         out: Where it is written; by default here, named after model and target.
         force: Replace what is there already.
-        verify: Run both and compare; without it nothing says that they are the same.
+        verify: Run both and compare; without it nothing says that they are the same, and an
+            ONNX file holds no test vector.
         era: The Keras whose meaning the model has, where the file says it wrongly.
         arch: The architecture of weights: JSON, YAML, or another saved model in any form.
         keras_python: A Python that has Keras, to load and run a Keras file that was written;

@@ -88,7 +88,7 @@ def convert(
         from converter.readers import read
 
     model = with_states(read(source, era=era, arch=arch), state)
-    artefact = target.make(model, place.name, Options(keras_python, opset))
+    artefact = target.make(model, place.name, Options(keras_python, opset, verify))
     alone = place.name if target.suffix else ""
     folder = place.parent if alone else place
     names = (*artefact.names, f"{alone}.{RECORD}" if alone else RECORD)

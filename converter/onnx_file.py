@@ -26,23 +26,26 @@ if TYPE_CHECKING:
     from converter.readers import Readable
 
 
-def metadata(written: Written) -> dict[str, str]:
+def metadata(written: Written, *, verify: bool = True) -> dict[str, str]:
     """What a file says of itself: its source, its ledger, and a test vector.
 
     The test vector is what the judge answers for some inputs, so that the file can be verified
-    alone, where it will run.
+    alone, where it will run. A conversion that is not verified has none: nothing computes the
+    model, and no more than one array of it is in memory.
     """
-    from converter.verify.vector import test_vector
-
     model = written.model
     ledger = [entry.as_dict() for entry in entries(written.placements)]
     text = json.dumps(ledger, sort_keys=True, separators=(",", ":"))
-    return {
+    said = {
         SOURCE: Path(model.source.path).name,
         SOURCE_SHA256: model.source.sha256,
         LEDGER_SHA256: hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(),
-        TEST_VECTOR: test_vector(model),
     }
+    if verify:
+        from converter.verify.vector import test_vector
+
+        said[TEST_VECTOR] = test_vector(model)
+    return said
 
 
 class OnnxFile(Artefact):
@@ -52,7 +55,7 @@ class OnnxFile(Artefact):
         self, model: Model, name: str, options: Options, *, largest: int = LARGEST
     ) -> None:
         self.written = write_graph(model, options.opset or USUAL)
-        self.written.proto.metadata_props.update(metadata(self.written))
+        self.written.proto.metadata_props.update(metadata(self.written, verify=options.verify))
         self.placements = self.written.placements
         self.size = sum(tensor.nbytes for tensor in self.written.tensors)
         self.beside = self.size > largest

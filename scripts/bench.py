@@ -115,7 +115,7 @@ def memory() -> None:
         print("| ifco convert --no-verify | MB (peak) | without mapped files | seconds | |")
         print("| --- | --- | --- | --- | --- |")
         for suffix, source in files.items():
-            for to, out in (("pytorch", "out"), ("keras", "out.keras")):
+            for to, out in (("pytorch", "out"), ("keras", "out.keras"), ("onnx", "out.onnx")):
                 command = [sys.executable, "-m", "converter.cli", "convert", str(source)]
                 command += ["--no-verify", "--force", "--to", to, "--out", str(folder / out)]
                 peak = peak_of(command, folder / "log")
