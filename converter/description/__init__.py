@@ -79,7 +79,7 @@ from converter.description.preprocessing import (
     Normalization,
     Rescaling,
 )
-from converter.description.recurrent import Direction, Gate, Merge, Recurrent
+from converter.description.recurrent import Direction, Drops, Gate, Merge, Recurrent
 from converter.description.resizing import Cropping, Interpolation, UpSampling, ZeroPadding
 from converter.description.shaping import Flatten, Permute, RepeatVector, Reshape, Transpose
 from converter.description.weight import Stored, Weight
@@ -107,6 +107,7 @@ __all__ = [
     "Discretization",
     "Dot",
     "Dropout",
+    "Drops",
     "Einsum",
     "EinsumDense",
     "Elementwise",

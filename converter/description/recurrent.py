@@ -32,6 +32,14 @@ class Gate:
     recurrent_bias: Array | None
 
 
+class Drops(Enum):
+    """For what a cell draws what its dropouts drop, in training."""
+
+    SEQUENCE = "once for a sequence"
+    GATE = "once for a sequence, for each gate on its own"
+    STEP = "for each step"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Direction:
     """One direction of a recurrent layer: its cell, weights and activations.
@@ -46,6 +54,7 @@ class Direction:
         go_backwards: The sequence is read from its end; outputs come in the order of reading.
         dropout: Rate for the input, in training.
         recurrent_dropout: Rate for the state, in training.
+        drops: What the two are drawn for.
     """
 
     HAS_WEIGHTS: ClassVar[bool] = True
@@ -59,6 +68,7 @@ class Direction:
     go_backwards: bool = False
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
+    drops: Drops = Drops.SEQUENCE
 
     @property
     def units(self) -> int:

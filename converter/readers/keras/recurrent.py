@@ -5,6 +5,7 @@ Shape letters: I input features, H units, G gates.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from converter.activations import SIGMOID
@@ -29,6 +30,7 @@ from converter.readers.keras.cudnn import (
     cudnn_weights,
     read_cudnn,
 )
+from converter.readers.keras.dropout import read_drops
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import keeps_states, known_size, reads
 from converter.readers.keras.refused import CLASSES
@@ -195,7 +197,6 @@ def read_cell(
         go_backwards: The sequence is read from its end.
     """
     config.float32()
-    config.integer("implementation", least=0, most=2, default=1)
     cell = CELLS[config.kind.removesuffix("Cell")]
     features, units = (
         known_size(config, x, -1),
@@ -212,7 +213,7 @@ def read_cell(
         cell, kernel, recurrent_kernel, bias = _stacked(
             config, cell, inside, features, units, use_bias, writer
         )
-    return Direction(
+    direction = Direction(
         cell=cell,
         kernel=kernel,
         recurrent_kernel=recurrent_kernel,
@@ -233,6 +234,7 @@ def read_cell(
             "recurrent_dropout", "dropout_U", least=0, most=1, default=0.0
         ),
     )
+    return replace(direction, drops=read_drops(config, direction, writer))
 
 
 def _stacked(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from converter.activations import SIGMOID, TANH, Activation
-from converter.description import Direction, Merge, Recurrent, Value, Weight
+from converter.description import Direction, Drops, Merge, Recurrent, Value, Weight
 from converter.gates import LAYOUTS, STATES, Cell, Form, bias_form, kernel_form, split_bias_form
 from converter.targets.torch.emit import callable_text, emit
 from converter.targets.torch.source import Source
@@ -22,7 +22,7 @@ CLASSES = {
     Cell.GRU_RESET_BEFORE: "ResetBeforeGRU",
     Cell.RNN: "ActivatedRNN",
 }
-"""The cell classes of modules.py."""
+"""The cell classes of modules.py; dropout_modules.py has each with "Dropout" in front."""
 
 
 @emit.register(Recurrent)
@@ -84,11 +84,22 @@ class _Pass:
     part: str = ""
 
 
+ALIKE = (
+    "cell",
+    "units",
+    "activation",
+    "recurrent_activation",
+    "dropout",
+    "recurrent_dropout",
+    "drops",
+)
+"""What two directions in one module have in common."""
+
+
 def _alike(forward: Direction, backward: Direction) -> bool:
     """Whether one bidirectional module can hold both."""
     return (
-        (forward.cell, forward.units, forward.activation, forward.recurrent_activation)
-        == (backward.cell, backward.units, backward.activation, backward.recurrent_activation)
+        all(getattr(forward, name) == getattr(backward, name) for name in ALIKE)
         and (forward.bias is None) == (backward.bias is None)
         and not forward.go_backwards
         and backward.go_backwards
@@ -115,6 +126,7 @@ def _statement(
     module = _module(layer, one, source)
     given = source.take(x)
     text = f"{given.atom}.flip({time_axis})" if one.flipped else given.text
+    text = _dropped(layer, one, source, text)
     count = STATES[one.direction.cell]
     kept = _kept(layer, one, source, x) if layer.stateful else ()
     initial = kept[0] if len(kept) == 1 else f"({', '.join(kept)})" if kept else ""
@@ -170,7 +182,8 @@ def _called(layer: Recurrent, module: str, one: _Pass, source: Source, x: str, i
     if not mask:
         return f"{module}({x}, {initial})" if initial else f"{module}({x})"
     from_state = ", from_state=True" if initial and layer.starts_from_state else ""
-    if _constructor(one.direction, source)[0].startswith("nn."):
+    own = _drops_inside(one) or not _constructor(one.direction, source)[0].startswith("nn.")
+    if not own:
         states = f", {initial}" if initial else ""
         whole = layer.return_state or layer.stateful
         kept = ", keep_c=True" if whole and one.direction.cell is Cell.LSTM else ""
@@ -239,6 +252,9 @@ def _module(layer: Recurrent, one: _Pass, source: Source) -> str:
     directions = [direction] if one.backward is None else [direction, one.backward]
     kind, options = _constructor(direction, source)
     cells = not kind.startswith("nn.")
+    if _drops_inside(one):
+        kind = source.copied(f"Dropout{kind.removeprefix('nn.')}")
+        options += _dropping(direction)
     given = [str(direction.inputs), str(direction.units), *options]
     if direction.bias is None:
         given.append("bias=False")
@@ -270,7 +286,6 @@ def _module(layer: Recurrent, one: _Pass, source: Source) -> str:
         part=one.part,
         shared=shared,
         frozen=frozen,
-        note=_training_note(direction),
     )
 
 
@@ -307,8 +322,32 @@ def _sloped(activation: Activation) -> tuple[Activation, float]:
     return activation, 1.0
 
 
-def _training_note(direction: Direction) -> str:
-    """What the layer does in training that the module does not."""
-    rates = {"dropout": direction.dropout, "recurrent_dropout": direction.recurrent_dropout}
-    said = ", ".join(f"{name}={rate:g}" for name, rate in rates.items() if rate)
-    return f"{said} in Keras, for training; not here" if said else ""
+def _drops_inside(one: _Pass) -> bool:
+    """Whether a module of its own drops: states, gates apart, or each direction apart."""
+    direction = one.direction
+    apart = one.backward is not None or direction.drops is Drops.GATE
+    return direction.recurrent_dropout > 0 or (direction.dropout > 0 and apart)
+
+
+def _dropped(layer: Recurrent, one: _Pass, source: Source, x: str) -> str:
+    """The input, dropped in front of the module where that is all that is dropped."""
+    rate = one.direction.dropout
+    if not rate or _drops_inside(one):
+        return x
+    kind = f"nn.Dropout({rate:g})"
+    if one.direction.drops is not Drops.STEP:
+        shape = "(1, None, None)" if layer.time_major else "(None, 1, None)"
+        kind = f"{source.copied('SharedDropout')}({rate:g}, {shape})"
+    part = f"{one.part}_dropout" if one.part else "dropout"
+    return f"{source.module(layer, kind, part=part)}({x})"
+
+
+def _dropping(direction: Direction) -> list[str]:
+    """The arguments of a module that drops."""
+    rates = {"input_rate": direction.dropout, "recurrent_rate": direction.recurrent_dropout}
+    given = [f"{name}={rate:g}" for name, rate in rates.items() if rate]
+    if direction.drops is Drops.GATE:
+        given.append("each_gate=True")
+    if direction.drops is Drops.STEP and direction.dropout:
+        given.append("each_step=True")
+    return given

@@ -41,6 +41,15 @@ LOAD = '''def load(path: str | Path | None = None) -> {name}:
 MANY = 4
 """Outputs that are not counted in the return type."""
 
+COPIED = (
+    "modules.py",
+    "conv_modules.py",
+    "attention_modules.py",
+    "dropout_modules.py",
+    "value_modules.py",
+)
+"""Files of which classes and functions are copied into a generated file that needs them."""
+
 RESERVED = FILE_NAMES | {"Callable", "Sequence"}
 
 
@@ -203,7 +212,7 @@ def _definitions() -> dict[str, str]:
     Read as text, so that writing a file needs no torch.
     """
     found: dict[str, str] = {}
-    for name in ("modules.py", "conv_modules.py", "attention_modules.py", "value_modules.py"):
+    for name in COPIED:
         text = Path(__file__).with_name(name).read_text(encoding="utf-8")
         lines = text.splitlines()
         found |= {

@@ -113,11 +113,15 @@ def test_a_frozen_layer_is_frozen():
     )
 
 
-def test_dropout_in_the_cell_is_said_to_be_left_out():
+def test_dropout_in_the_cell_is_in_front_of_it_or_a_module_of_its_own():
+    model = chain((None, None, 5), lstm("lstm", 5, 4, dropout=0.2))
+    text = converter.to_torch_source(model)
+    assert "self.lstm = nn.LSTM(5, 4, batch_first=True)\n" in text
+    assert "self.lstm_dropout = SharedDropout(0.2, (None, 1, None))\n" in text
+    assert "self.lstm(self.lstm_dropout(x))" in text
     model = chain((None, None, 5), lstm("lstm", 5, 4, dropout=0.2, recurrent_dropout=0.1))
-    assert "# dropout=0.2, recurrent_dropout=0.1 in Keras, for training; not here" in (
-        converter.to_torch_source(model)
-    )
+    text = converter.to_torch_source(model)
+    assert "DropoutLSTM(\n            5, 4, input_rate=0.2, recurrent_rate=0.1" in text
 
 
 def test_dropout_is_a_module_that_drops_in_training():
