@@ -160,7 +160,6 @@ class TimeDistributed(Layer):
 
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """The inner layer's, with batch and time in front."""
-        (x,) = inputs
-        rank_at_least(x, 3)
-        inner = self.layer.output_shapes(((None, *x[2:]),))
-        return tuple((x[0], x[1], *shape[1:]) for shape in inner)
+        x = rank_at_least(inputs[0], 3)
+        inside = tuple((None, *rank_at_least(one, 3)[2:]) for one in inputs)
+        return tuple((x[0], x[1], *shape[1:]) for shape in self.layer.output_shapes(inside))

@@ -62,10 +62,10 @@ def _(_layer: Dropout, x: Array) -> tuple[Array, ...]:
 
 
 @MEANINGS.register(TimeDistributed)
-def _(layer: TimeDistributed, x: Array, masks: Masks = ()) -> tuple[Array, ...]:
-    batch, time = x.shape[:2]
-    steps = x.reshape(batch * time, *x.shape[2:])
+def _(layer: TimeDistributed, *inputs: Array, masks: Masks = ()) -> tuple[Array, ...]:
+    batch, time = inputs[0].shape[:2]
+    steps = [x.reshape(batch * time, *x.shape[2:]) for x in inputs]
     inside = [mask if mask is None else mask.reshape(-1, *mask.shape[2:]) for mask in masks]
     settings = {"masks": inside} if any(mask is not None for mask in inside) else {}
-    outputs = MEANINGS[layer.layer](layer.layer, steps, **settings)
+    outputs = MEANINGS[layer.layer](layer.layer, *steps, **settings)
     return tuple(output.reshape(batch, time, *output.shape[1:]) for output in outputs)

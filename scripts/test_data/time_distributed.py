@@ -102,3 +102,31 @@ def time_distributed_shaping(keras: Keras) -> Model:
             wrap(layers.Activation("tanh"))(blocks),
         ],
     )
+
+
+@architecture(written_by=KERAS3_AND_215)
+def time_distributed_branches(keras: Keras) -> Model:
+    """A Functional model at each step: branches, a shared layer, a product, a mask and an LSTM."""
+    layers = keras.layers
+    x = keras.Input((4, 3))
+    shared = layers.Conv1D(3, 2, padding="same", activation="tanh")
+    once = shared(x)
+    both = layers.Concatenate(axis=1)([layers.Add()([x, once, shared(once)]), once])
+    masked = layers.Masking(0.5)(both)
+    words = layers.Bidirectional(layers.LSTM(2))(masked)
+    score = layers.Dot(axes=(2, 2))([once, x])
+    joined = layers.Concatenate()([words, layers.GlobalMaxPooling1D()(score)])
+    inner = keras.Model(x, layers.Dense(3)(joined))
+    return chain(keras, (None, 4, 3), layers.TimeDistributed(inner), layers.GRU(2))
+
+
+@architecture()
+def time_distributed_joined(keras: Keras) -> Model:
+    """A Functional model at each step that adds and concatenates along both of its axes."""
+    layers = keras.layers
+    x = keras.Input((4, 3))
+    once = layers.Dense(3, activation="tanh")(x)
+    both = layers.Concatenate(axis=1)([layers.Add()([x, once]), layers.Multiply()([once, x])])
+    wide = layers.Concatenate()([both, layers.UpSampling1D(2)(x)])
+    inner = keras.Model(x, layers.LSTM(2)(wide))
+    return chain(keras, (None, 4, 3), layers.TimeDistributed(inner), layers.GRU(2))

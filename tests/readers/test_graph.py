@@ -241,14 +241,25 @@ def test_a_model_of_every_step_is_made_of_layers_of_every_step(file: Path) -> No
     assert model.layers[1].weights["layer.kernel"].read()[0, 0] == 10
 
 
-def test_a_model_of_every_step_may_not_join(file: Path, error_of: Error) -> None:
+def test_a_model_of_every_step_may_join_tensors(file: Path) -> None:
     part = functional(
         [called(given((None, 2), "i")), called(layer("Add", "sum"), ["i", "i"])], ["i"], ["sum"]
     )
     config = sequential(given((None, 4, 2)), layer("TimeDistributed", "td", layer=part))
+    (call,) = read(archive(file, config, {})).calls
+    assert [value.name for value in call.inputs] == ["x", "x"]
+    assert call.outputs[0].shape == (None, 4, 2)
+
+
+def test_initial_states_within_a_step_are_refused(file: Path, error_of: Error) -> None:
+    first = called(layer("GlobalMaxPooling1D", "first"), "i")
+    states = {"args": [tensor("i")], "kwargs": {"initial_state": [tensor("first")]}}
+    lstm = called(layer("GRU", "gru", units=2), states)
+    part = functional([called(given((None, 3, 2), "i")), first, lstm], ["i"], ["gru"])
+    config = sequential(given((None, 4, 3, 2)), layer("TimeDistributed", "td", layer=part))
     assert error_of(lambda: read(archive(file, config, {}))) == (
-        "error[time-distributed-model]: layer 'td/model/sum' of model joins tensors within each "
-        "step, which is not read yet\n  found: Add in a model in a TimeDistributed\n"
+        "error[time-distributed-model]: layer 'td/model/gru' of model takes several tensors within "
+        "each step, which is not read yet\n  found: GRU in a model in a TimeDistributed\n"
         "  help:  apply the layers one by one, each in a TimeDistributed"
     )
 

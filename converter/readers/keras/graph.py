@@ -40,7 +40,7 @@ from converter.readers.keras.era import Writer
 from converter.readers.keras.execution import Node, as_listed, executed
 from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import KINDS, build, build_one
-from converter.readers.keras.masked import check_unrolled, makes_mask
+from converter.readers.keras.masked import JOINING, check_unrolled, makes_mask
 from converter.readers.keras.masks import Masks, Stated
 from converter.readers.keras.nodes import CONSTANT, PREFIX, refusal
 from converter.readers.keras.numbering import INPUT, first_calls
@@ -293,17 +293,19 @@ class _Graph:
             return Described(part, config, description, weights, self._built)
         if not steps:
             return build(config, shapes, weights, self._writer)
-        if len(shapes) > 1:
+        if len(shapes) > 1 and config.kind not in JOINING:
             raise UnsupportedError(
-                f"{part.where} joins tensors within each step, which is not read yet",
+                f"{part.where} takes several tensors within each step, which is not read yet",
                 context=f"{part.kind} in a model in a TimeDistributed",
                 hint="apply the layers one by one, each in a TimeDistributed",
                 code="time-distributed-model",
             )
-        if len(shapes[0]) < 2 + steps:
-            raise ShapeMismatchError(f"an input of rank {len(shapes[0])}; expected {2 + steps}")
+        for shape in shapes:
+            if len(shape) < 2 + steps:
+                raise ShapeMismatchError(f"an input of rank {len(shape)}; expected {2 + steps}")
         config.name += "/layer" * steps
-        layer = build_one(config, ((None, *shapes[0][1 + steps :]),), weights, self._writer)
+        inside = tuple((None, *shape[1 + steps :]) for shape in shapes)
+        layer = build_one(config, inside, weights, self._writer)
         if moves_batch(layer, len(shapes[0]) - steps):
             raise refusal(part.where, "one that moves the batch, in a TimeDistributed")
         for _ in range(steps):

@@ -50,6 +50,9 @@ NEWLY = frozenset({"Identity", "Normalization", "Rescaling"})
 ELEMENTWISE = frozenset({"Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"})
 """Layers that make one mask of several, besides Concatenate."""
 
+JOINING = frozenset({*ELEMENTWISE, "Concatenate", "Dot"})
+"""Layers that make one tensor of several, and may do so within each step."""
+
 SKIP = frozenset({"Maximum", "Minimum", "Multiply"})
 """Those of them that leave masked steps out, in Keras 3.4 and later."""
 

@@ -274,6 +274,8 @@ class Masks:
         # Up to 3.3, layer.py asks a list of tensors for its mask, and lists have none.
         if not known or (self._keras_3 and self.writer.number < (3, 4)):
             return None
+        if isinstance(inside(layer), Concatenate) and isinstance(layer, TimeDistributed):
+            return "masks of tensors that are joined within each step"
         if isinstance(layer, Concatenate):
             rank = len(inputs[0].shape)
             if layer.axis % rank != rank - 1:

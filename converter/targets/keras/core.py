@@ -105,6 +105,13 @@ def _(layer: Dropout, around: Around) -> Part:
 @emit.register(TimeDistributed)
 def _(layer: TimeDistributed, around: Around) -> Part:
     """The inner layer, in the wrapper."""
+    if len(around.call.inputs) > 1:
+        raise refusal(
+            layer,
+            f"{type(layer.layer).__name__} of several tensors within each step",
+            "--to pytorch and --to onnx can say it",
+            "time-distributed",
+        )
     (x,) = around.call.inputs
     inside = Call(layer.layer, (replace(x, shape=(None, *x.shape[2:])),), _steps(around.call))
     inner = emit[layer.layer](layer.layer, Around(around.dialect, inside))

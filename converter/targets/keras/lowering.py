@@ -2,7 +2,8 @@
 
 time_major=True, which Keras 3 has not, is a transposition before and after, and so is a product
 of transposed matrices. An index of 64 bits is one of 32 that is cast. A Dot that normalizes with
-the least norm of tf.keras is two normalizations before one that does not.
+the least norm of tf.keras is two normalizations before one that does not. What joins
+tensors within each step, which TimeDistributed of Keras 3 does not take, joins whole sequences.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from dataclasses import replace
 from converter.description import (
     Call,
     Cast,
+    Combine,
+    Concatenate,
     Dot,
     Matmul,
     Merge,
     Model,
     Recurrent,
     Reduce,
+    TimeDistributed,
     Transpose,
     UnitNormalization,
     Value,
@@ -37,6 +41,7 @@ def lowered(model: Model) -> Model:
 
 
 def _lowered(call: Call) -> Iterator[Call]:
+    call = _outside(call)
     layer = call.layer
     if isinstance(layer, Dot) and layer.normalize and layer.least != KERAS_3_LEAST:
         yield from _normalized_before(call, layer)
@@ -89,6 +94,21 @@ def _plain_product(call: Call, layer: Matmul) -> Iterator[Call]:
         given.append(flipped)
     plain = replace(layer, transposed=(False, False))
     yield replace(call, layer=plain, inputs=tuple(given))
+
+
+def _outside(call: Call) -> Call:
+    """What joins tensors within each step, joining whole sequences, where that is the same."""
+    layer, around = call.layer, 0
+    while isinstance(layer, TimeDistributed):
+        layer, around = layer.layer, around + 1
+    alike = len({len(value.shape) for value in call.inputs}) == 1
+    name, trainable = call.layer.name, call.layer.trainable
+    if around and alike and isinstance(layer, Combine):
+        return replace(call, layer=replace(layer, name=name, trainable=trainable))
+    if around and isinstance(layer, Concatenate):
+        axis = layer.axis if layer.axis < 0 else layer.axis + around
+        return replace(call, layer=replace(layer, axis=axis, name=name, trainable=trainable))
+    return call
 
 
 def _transposed(x: Value, result: Value, name: str = "") -> Call:

@@ -96,8 +96,8 @@ def _(layer: TimeDistributed, graph: Graph) -> None:
         emit[inner](inner, graph)
         graph.call = call
         return
-    (value,), outputs = call.inputs, call.outputs
-    inside = _folded(value, graph)
+    outputs = call.outputs
+    inside = tuple(_folded(value, graph) for value in call.inputs)
     masks = tuple(None if mask is None else _folded(mask, graph) for mask in call.masks)
     results = tuple(
         replace(output, name=f"{output.name} steps", shape=(None, *output.shape[2:]))
@@ -105,10 +105,10 @@ def _(layer: TimeDistributed, graph: Graph) -> None:
     )
     for result in results:
         graph.names.setdefault(result.name, graph.name(result.name))
-    graph.call = Call(inner, (inside,), results, masks)
+    graph.call = Call(inner, inside, results, masks)
     emit[inner](inner, graph)
     graph.call = call
-    front = _front(value, graph)
+    front = _front(call.inputs[0], graph)
     for output, result in zip(outputs, results, strict=True):
         y = graph.take(result)
         graph.give(output, graph.op("Reshape", y, _shape(front, output, y, graph)))

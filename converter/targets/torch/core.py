@@ -132,12 +132,27 @@ def _every_step(layer: TimeDistributed) -> bool:
     return False
 
 
-def _masks(call: Call | None) -> tuple[Value | None, ...]:
-    return call.masks if call else ()
+def _folded(value: Value, source: Source) -> tuple[Value, Held]:
+    """A tensor as the inner layer sees it: a value of its own, batch and time in one axis.
+
+    Beside it is what was held, its steps among it.
+    """
+    held = source.take_folded(value, channels_first=None)
+    if not held.steps:
+        held = source.take(value)
+        steps = value.shape[1]
+        text = str(steps) if steps is not None else source.steps(value)
+        front = held.text.endswith(MOVED)  # then the channels are in front in each step
+        atom = held.text.removesuffix(MOVED) if front else held.atom
+        held = Held(f"{atom}.flatten(0, 1)", front, text, held.modules)
+    inside = Value(f"{value.name} steps", (None, *value.shape[2:]), value.dtype)
+    source.held[inside.name] = replace(held, steps="")
+    source.uses[inside.name] = 1
+    return inside, held
 
 
-def _folded(mask: Value, source: Source) -> Value:
-    """A mask as the inner layer sees it: a value of its own, batch and time in one axis."""
+def _folded_mask(mask: Value, source: Source) -> Value:
+    """A mask likewise."""
     inside = Value(f"{mask.name} steps", (None, *mask.shape[2:]), mask.dtype)
     held = source.take_folded(mask, channels_first=None)
     text = held.text if held.steps else f"{held.atom}.flatten(0, 1)"
@@ -149,36 +164,32 @@ def _folded(mask: Value, source: Source) -> Value:
 @emit.register(TimeDistributed)
 def _(layer: TimeDistributed, source: Source) -> None:
     """The inner layer, on (batch * time, ...) where it needs that."""
-    (value,), outputs = source.inputs, source.outputs
+    values, outputs = source.inputs, source.outputs
     inner = replace(layer.layer, name=layer.name, trainable=layer.trainable)
     call = source.call
-    if _every_step(layer) and not source.held[value.name].steps:
+    if _every_step(layer) and not any(source.held[value.name].steps for value in values):
         emit[inner](inner, source)
         return
-    held = source.take_folded(value, channels_first=None)
-    if not held.steps:
-        held = source.take(value)
-        steps = value.shape[1]
-        text = str(steps) if steps is not None else source.steps(value)
-        front = held.text.endswith(MOVED)  # then the channels are in front in each step
-        atom = held.text.removesuffix(MOVED) if front else held.atom
-        held = Held(f"{atom}.flatten(0, 1)", front, text, held.modules)
     # The inner call sees values of its own, and what it reads ends with it.
-    inside = Value(f"{value.name} steps", (None, *value.shape[2:]), value.dtype)
+    folded = {value.name: _folded(value, source) for value in values}
+    inside = tuple(folded[value.name][0] for value in values)
+    steps = folded[values[0].name][1].steps
     results = tuple(
         Value(f"{output.name} steps", (None, *output.shape[2:]), output.dtype) for output in outputs
     )
-    source.held[inside.name] = replace(held, steps="")
-    source.uses[inside.name] = 1
-    source.uses[value.name] -= 1
+    source.uses.subtract(value.name for value in values)
     source.folded = True
     for output, result in zip(outputs, results, strict=True):
         source.uses[result.name] = source.uses[output.name]
-    masks = tuple(None if mask is None else _folded(mask, source) for mask in _masks(call))
-    source.call = Call(inner, (inside,), results, masks)
+    masks = tuple(
+        None if mask is None else _folded_mask(mask, source)
+        for mask in (call.masks if call else ())
+    )
+    source.call = Call(inner, inside, results, masks)
     emit[inner](inner, source)
     source.call, source.folded = call, False
-    source.uses[value.name] += 1
+    source.uses.update(value.name for value in values)
     for output, result in zip(outputs, results, strict=True):
-        source.held[output.name] = replace(source.held.pop(result.name), steps=held.steps)
-    del source.held[inside.name]
+        source.held[output.name] = replace(source.held.pop(result.name), steps=steps)
+    for name in {value.name for value in inside}:
+        del source.held[name]

@@ -58,6 +58,7 @@ ARCHIVES = (
     "keras3/unit_normalization.keras",
     "keras3/values_each_step.keras",
     "keras3/time_distributed_bidirectional.keras",
+    "keras3/time_distributed_joined.keras",
 )
 """At least one of each family and of each thing that can go wrong."""
 

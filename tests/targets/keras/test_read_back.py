@@ -46,6 +46,9 @@ NOT_IN_KERAS_3 = {
     "keras215/attention_heads_masked.keras": "mask",
     "keras215/masks_of_values.h5": "mask",
     "keras215/masks_of_values.keras": "mask",
+    "keras215/time_distributed_branches.h5": "mask",
+    "keras215/time_distributed_branches.keras": "mask",
+    "keras3/time_distributed_branches.keras": "mask",
 }
 """What no file for Keras 3 can say, by the code of its error.
 
