@@ -116,7 +116,7 @@ def test_what_keras_quantises_as_it_runs_is_refused(name: str, found: str, error
     [
         ({"dtype": policy("int8")}, "3.15.1", "int8: its inputs too, by AbsMaxQuantizer, the"),
         ({"dtype": "int8_from_float32"}, "3.3.3", "int8: its inputs too, by AbsMaxQuantizer, the"),
-        ({"dtype": policy("int4")}, "3.13.2", "int4: Keras 3.13.2, where it is another"),
+        ({"dtype": policy("int4")}, "3.13.2", "int4: Keras 3.13.2; read from 3.14 on"),
         (WEIGHTS_ALONE | {"dtype": policy("int8", "bfloat16")}, "3.15.1", "int8: from bfloat16"),
         ({"dtype": policy("gptq/4/128", kind="GPTQDTypePolicy")}, "3.15.1", "gptq/4/128: its own"),
         ({"dtype": policy("awq/4/64", kind="AWQDTypePolicy")}, "3.15.1", "awq/4/64: its own"),

@@ -234,8 +234,8 @@ def _quantization(config: Config, writer: Writer) -> Quantization | None:
         raise _refused(
             config,
             mode,
-            f"Keras {writer.version}, where it is another arithmetic",
-            "quantise the model with Keras 3.14 or later",
+            f"Keras {writer.version or 'of no known version'}; read from 3.14 on, where it changed",
+            "quantise the model with Keras 3.14 or later, and give the whole file",
         )
     block = int(match[2] or -1)
     of_inputs = "AbsMaxQuantizer, the default" if match[1] == "int8" else None
