@@ -104,6 +104,30 @@ def test_a_mask_goes_through_the_layers_that_hand_it_on(kind: str, file: Path) -
     assert distance(path, WORDS, run(SECOND, steps, None)[:, -1]) > SHOWS
 
 
+def test_a_masked_chain_is_its_twin_of_keras_2(file: Path, tmp_path: Path) -> None:
+    def stacked(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
+        joined = {w: [array for key, array in arrays.items() if f"_{w}_" in key] for w in "WUb"}
+        words = {"W": "kernel", "U": "recurrent_kernel", "b": "bias"}
+        return {f"{name}/{words[w]}:0": np.concatenate(joined[w], -1) for w in "WUb"}
+
+    settings = {"units": 4, "recurrent_activation": "hard_sigmoid", "reset_after": False}
+    layers = [
+        layer("Embedding", "e", input_dim=3, output_dim=3, mask_zero=True,
+              batch_input_shape=[None, None], dtype="int32"),
+        layer("GRU", "g", return_sequences=True, **settings),
+        layer("TimeDistributed", "d", layer=layer("Dense", "inner", units=2)),
+        layer("GRU", "h", **settings),
+    ]  # fmt: skip
+    groups = {
+        "e": {"e/embeddings:0": TABLE},
+        "g": stacked(FIRST, "g"),
+        "d": {"d/kernel:0": W, "d/bias:0": B},
+        "h": stacked(SECOND, "h"),
+    }
+    twin = converter.judge(read(saved(tmp_path / "twin", layers, groups, "2.2.4")), WORDS)
+    assert distance(saved(file, masked_chain("TimeDistributed"), GROUPS), WORDS, twin) < EXACT
+
+
 def test_masking_in_front_of_a_layer_of_both_directions(file: Path) -> None:
     inner = gru("g", return_sequences=True, go_backwards=False)
     both = layer("Bidirectional", "b", merge_mode="concat", layer=inner)
