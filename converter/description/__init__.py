@@ -9,6 +9,7 @@ from converter.description.attention import (
     Projection,
     Scoring,
 )
+from converter.description.casting import with_casts
 from converter.description.conv_recurrent import ConvDirection, ConvLSTM
 from converter.description.convolution import (
     Convolution,
@@ -175,4 +176,5 @@ __all__ = [
     "Value",
     "Weight",
     "ZeroPadding",
+    "with_casts",
 ]

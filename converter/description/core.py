@@ -65,6 +65,7 @@ class Embedding(Layer):
         mask_zero: A second output says which indices are not 0.
     """
 
+    autocast: bool = False
     embeddings: Weight
     mask_zero: bool = False
 
@@ -157,6 +158,11 @@ class TimeDistributed(Layer):
     """
 
     layer: Layer
+
+    @property
+    def casts_weights(self) -> bool:
+        """As the inner layer does."""
+        return self.layer.casts_weights
 
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """The inner layer's, with batch and time in front."""

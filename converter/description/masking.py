@@ -31,6 +31,7 @@ class Masking(Layer):
 class Unequal(Layer):
     """A mask of what is not a number: True where an element is not `number`."""
 
+    autocast: bool = False
     number: float
 
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
@@ -68,6 +69,8 @@ class JoinMasks(Layer):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EveryStep(Layer):
     """The mask of a tensor that has none: True everywhere."""
+
+    autocast: bool = False
 
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Without the last axis."""

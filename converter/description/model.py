@@ -21,12 +21,19 @@ class Layer:
         name: As in the source, unique in the model; layers of a nested model are
             "outer/inner".
         trainable: False where the source has frozen it.
+        dtype: In which it computes, and gives what is not whole. Its floating point inputs and its
+            weights are cast to it, as `converter.description.casting` says.
+        variable_dtype: In which it keeps its weights.
+        autocast: False where it takes its inputs as they are.
     """
 
     HAS_WEIGHTS: ClassVar[bool] = True
 
     name: str
     trainable: bool = True
+    dtype: str = "float32"
+    variable_dtype: str = "float32"
+    autocast: bool = True
 
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """The shapes of the outputs for inputs of these shapes.
@@ -35,6 +42,19 @@ class Layer:
             ShapeMismatchError: No such input is possible.
         """
         raise NotImplementedError(type(self).__name__)
+
+    @property
+    def policy(self) -> str:
+        """Its two dtypes in Keras's word for them: "mixed_float16"."""
+        return self.dtype if self.dtype == self.variable_dtype else f"mixed_{self.dtype}"
+
+    @property
+    def casts_weights(self) -> bool:
+        """Whether its weights are cast to `dtype`.
+
+        False where it computes in float32 inside, if `dtype` is narrower, and casts its result.
+        """
+        return True
 
     @property
     def weights(self) -> dict[str, Weight]:

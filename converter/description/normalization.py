@@ -26,6 +26,11 @@ class BatchNormalization(Layer):
     epsilon: float
     momentum: float
 
+    @property
+    def casts_weights(self) -> bool:
+        """No: in a narrow dtype, it computes in float32 and casts its result."""
+        return False
+
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Unchanged."""
         (x,) = inputs
@@ -48,6 +53,11 @@ class LayerNormalization(Layer):
     gamma: Weight | None
     beta: Weight | None
     epsilon: float
+
+    @property
+    def casts_weights(self) -> bool:
+        """No: in a narrow dtype, it computes in float32 and casts its result."""
+        return False
 
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Unchanged."""

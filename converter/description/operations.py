@@ -18,7 +18,12 @@ FLOAT = "float32"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Layer):
-    """What all of them have: unlike other layers, they say the dtype of what they give."""
+    """What all of them have: unlike other layers, they say the dtype of what they give.
+
+    They take their inputs as they are.
+    """
+
+    autocast: bool = False
 
     def output_dtype(self, inputs: tuple[str, ...]) -> str:
         """That of the first input, where an operation says nothing else.

@@ -1,5 +1,10 @@
 """The NumPy float64 meaning of every layer: who is right when two frameworks differ.
 
+It rounds where a model means it to round: the inputs, the weights and the outputs of a layer that
+computes in float16 or bfloat16, and each step's states. Between these it computes in float64, as it
+does for float32 and float64 layers throughout: how often frameworks round inside a layer differs
+from one to the next, and is what a tolerance is for.
+
 >>> import numpy as np
 >>> from converter.activations import TANH
 >>> from converter.description import Activate, Call, Model, Value
@@ -27,7 +32,9 @@ from converter.description import (
     ShapeMismatchError,
     Value,
     Weight,
+    with_casts,
 )
+from converter.dtypes import rounded
 from converter.errors import UsageError
 from converter.gates import Array
 from converter.judge import (  # noqa: F401  each registers its family
@@ -57,13 +64,13 @@ class Judge:
     A layer that is stateful goes on where the run before it ended.
 
     Attributes:
-        model: The same model; its weights are arrays of `dtype`.
+        model: The same model, with its casts; its weights are arrays of `dtype`.
         dtype: In which everything but integers is computed.
     """
 
     def __init__(self, model: Model, dtype: DTypeLike = np.float64) -> None:
         self.dtype = np.dtype(dtype)
-        self.model = model.map_weights(self._in_memory)
+        self.model = with_casts(model).map_weights(self._in_memory)
         self._states: dict[str, tuple[Array, ...]] = {}
 
     def reset_states(self) -> None:
@@ -72,6 +79,8 @@ class Judge:
 
     def _in_memory(self, layer: Layer, name: str, weight: Weight) -> Weight:
         array = weight.read().astype(self.dtype)  # a copy: the source may change
+        if layer.casts_weights:
+            array = rounded(array, layer.dtype)
         return Weight.of(array, f"{layer.name}.{name}")
 
     def run(self, inputs: Sequence[ArrayLike]) -> dict[str, Array]:
@@ -95,7 +104,7 @@ class Judge:
     def _as_declared(self, array: Array, value: Value) -> Array:
         """An input as Keras takes it: of integers where the model declares them."""
         if not value.dtype.startswith(("int", "uint", "bool")):
-            return array.astype(self.dtype, copy=False)
+            return rounded(array.astype(self.dtype, copy=False), value.dtype)
         return array if _is_whole(array) else array.astype(value.dtype)
 
     def _called(self, call: Call, values: Mapping[str, Array]) -> dict[str, Array]:
@@ -120,7 +129,9 @@ class Judge:
         else:
             outputs = MEANINGS[layer](layer, *arrays, **settings)
         return {
-            value.name: array if _is_whole(array) else array.astype(self.dtype, copy=False)
+            value.name: array
+            if _is_whole(array)
+            else rounded(array.astype(self.dtype, copy=False), value.dtype)
             for value, array in zip(call.outputs, outputs, strict=True)
         }
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from converter.description import ConvDirection, ConvLSTM, Padding
+from converter.dtypes import rounded
 from converter.gates import GATES, STATES, Array, Cell
 from converter.judge.convolution import convolved
 from converter.judge.meaning import MEANINGS, Masks
@@ -25,7 +26,7 @@ def _side_by_side(kernel: Array) -> Array:
 
 
 def _sequence(
-    direction: ConvDirection, x: Array, states: States, counts: Array | None
+    direction: ConvDirection, x: Array, states: States, counts: Array | None, dtype: str
 ) -> tuple[Array, States]:
     """Every output, (T, B, S, F) in the order of reading, and the last states.
 
@@ -37,6 +38,7 @@ def _sequence(
         x: (T, B, S, C).
         states: The initial ones, (B, S, F); none means zeros.
         counts: Where a step counts, in the order of reading; it broadcasts to (T, B, S, F).
+        dtype: To which each state is rounded.
     """
     if direction.go_backwards:
         x = x[::-1]
@@ -61,8 +63,8 @@ def _sequence(
     for t in range(time):
         product = products[t] + convolved(h, kernel, once, once, Padding.SAME)
         i, f, candidate, o = np.split(product, len(GATES[Cell.LSTM]), axis=-1)
-        new_c = gate(f) * c + gate(i) * activation(candidate)
-        new_h = gate(o) * activation(new_c)
+        new_c = rounded(gate(f) * c + gate(i) * activation(candidate), dtype)
+        new_h = rounded(gate(o) * activation(new_c), dtype)
         if counts is None:
             h, c, last = new_h, new_c, new_h
         else:
@@ -88,7 +90,7 @@ def _(layer: ConvLSTM, x: Array, *initial: Array, masks: Masks = ()) -> tuple[Ar
     last: list[Array] = []
     for direction in layer.directions:
         counts = mask[::-1] if mask is not None and direction.go_backwards else mask
-        outputs, states = _sequence(direction, x, initial[:count], counts)
+        outputs, states = _sequence(direction, x, initial[:count], counts, layer.dtype)
         if counts is not None and layer.zero_output_for_mask:
             outputs = outputs * counts
         initial = initial[count:]

@@ -17,6 +17,7 @@ from converter.description import (
     Reduce,
     Reduction,
 )
+from converter.dtypes import FLOATS
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS
 
@@ -119,8 +120,8 @@ def _(layer: Einsum, *inputs: Array) -> tuple[Array, ...]:
 
 @MEANINGS.register(Cast)
 def _(layer: Cast, x: Array) -> tuple[Array, ...]:
-    # What is to be float32 is put into the judge's own dtype behind this.
-    return (x.astype(np.float64 if layer.dtype == "float32" else layer.dtype),)
+    # What is to be a float is put into the judge's own dtype behind this, and rounded as it is.
+    return (x.astype(np.float64 if layer.dtype in FLOATS else layer.dtype),)
 
 
 @MEANINGS.register(OneHot)

@@ -16,6 +16,7 @@ import numpy as np
 
 from converter.activations import Activation
 from converter.description import Direction, Merge, Recurrent
+from converter.dtypes import rounded
 from converter.gates import GATES, STATES, Array, Cell
 from converter.judge.meaning import MEANINGS, Masks
 
@@ -93,6 +94,7 @@ def _sequence(
     states: States,
     mask: Array | None,
     first: Array | None,
+    dtype: str,
 ) -> tuple[Array, States]:
     """Every output, (T, B, H) in the order of reading, and the last states.
 
@@ -104,6 +106,7 @@ def _sequence(
         states: The initial ones; none means zeros.
         mask: (T, B), True where a step counts.
         first: (B, H); none means zeros.
+        dtype: To which each state is rounded.
     """
     time, batch, inputs = x.shape
     kernel, gates, units = direction.kernel.read(), len(GATES[direction.cell]), direction.units
@@ -126,7 +129,7 @@ def _sequence(
     advance = STEPS[direction.cell]
     last = np.zeros((batch, units), products.dtype) if first is None else first
     for t in range(time):
-        new = advance(step, products[t], states)
+        new = tuple(rounded(state, dtype) for state in advance(step, products[t], states))
         if mask is not None:
             counts = mask[time - 1 - t if direction.go_backwards else t, :, np.newaxis]
             new = tuple(np.where(counts, one, old) for one, old in zip(new, states, strict=True))
@@ -164,7 +167,7 @@ def _(layer: Recurrent, x: Array, *initial: Array, masks: Masks = ()) -> tuple[A
         count = STATES[direction.cell]
         own = initial[:count]
         first = own[0] if own and layer.starts_from_state else None
-        outputs, states = _sequence(direction, x, own, mask, first)
+        outputs, states = _sequence(direction, x, own, mask, first, layer.dtype)
         if mask is not None and layer.zero_output_for_mask:
             counts = mask[::-1] if direction.go_backwards else mask
             outputs = outputs * counts[..., np.newaxis]

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from converter.dtypes import numpy_dtype
 from converter.errors import MissingExtraError, UsageError
 from converter.gates import Array
 
@@ -125,7 +126,11 @@ def _in_a_line(text: str, longest: int = 300) -> str:
 
 def _request(job: Job, place: Path, number: int) -> dict[str, Any]:
     inputs = place / f"{number}-in.npz"
-    arrays = {f"{c}_{k}": array for c, case in enumerate(job.cases) for k, array in enumerate(case)}
+    arrays = {
+        f"{c}_{k}": array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+        for c, case in enumerate(job.cases)
+        for k, array in enumerate(case)
+    }
     np.savez(inputs, allow_pickle=False, **arrays)
     return {
         "path": str(job.path.absolute()),
@@ -175,5 +180,10 @@ def _read(path: Path, count: int) -> list[list[Array]]:
     with np.load(path) as arrays:
         found: list[list[Array]] = [[] for _ in range(count)]
         for name in arrays.files:  # in the order of the outputs
-            found[int(name.split("_")[0])].append(arrays[name])
+            found[int(name.split("_")[0])].append(_of_keras(arrays[name]))
     return found
+
+
+def _of_keras(array: Array) -> Array:
+    """An output; bfloat16 comes out of the file as two bytes without a meaning."""
+    return array.view(numpy_dtype("bfloat16")) if array.dtype == np.dtype("V2") else array

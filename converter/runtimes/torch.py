@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from converter.dtypes import numpy_dtype
 from converter.errors import FormatError, ReadError
 from converter.gates import Array
 from converter.runtimes import ArtefactFailure
@@ -62,22 +63,34 @@ def load(folder: Path) -> nn.Module:
 
 
 def run(module: nn.Module, inputs: Sequence[Array]) -> tuple[Array, ...]:
-    """The outputs for some inputs, floats as float32.
+    """The outputs for some inputs, each in its own dtype.
 
     Raises:
         ArtefactFailure: The module does not take them, or gives no tensors.
     """
-    given = [
-        torch.from_numpy(array.astype(np.float32) if array.dtype.kind == "f" else array.copy())
-        for array in inputs
-    ]
+    given = [as_tensor(array) for array in inputs]
     try:
         with torch.inference_mode():
             outputs = module(*given)
         results = outputs if isinstance(outputs, tuple) else (outputs,)
-        return tuple(result.numpy() for result in results)
+        return tuple(as_array(result) for result in results)
     except Exception as error:
         raise ArtefactFailure(in_one_line(error)) from error
+
+
+def as_tensor(array: Array) -> torch.Tensor:
+    """An array in its own dtype; NumPy and PyTorch have no bfloat16 in common but its bits."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
+    return torch.from_numpy(array.copy())
+
+
+def as_array(tensor: torch.Tensor) -> Array:
+    """A tensor in its own dtype."""
+    if tensor.dtype is torch.bfloat16:
+        return tensor.contiguous().view(torch.int16).numpy().view(numpy_dtype("bfloat16"))
+    array: Array = tensor.numpy()
+    return array
 
 
 def in_one_line(error: BaseException) -> str:

@@ -141,6 +141,7 @@ def read_tensors(path: Path) -> dict[str, Array]:
     Raises:
         FormatError: It is none.
     """
+    import ml_dtypes  # noqa: F401  so that NumPy knows bfloat16 by its name
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -1,29 +1,49 @@
-"""Whether a runtime's answers are the judge's, within what float32 rounding explains.
+"""Whether a runtime's answers are the judge's, within what rounding explains.
 
-The tolerance is measured: 16 times the judge's own deviation when every weight and input moves
-by one unit in the last place of float32 (the largest of 8 draws), plus 4 units in the last place
-of the output.
+The tolerance is measured: 16 times (in half precision 4 times) the judge's own deviation when every
+weight and input moves by one unit in the last place (the largest of 8 draws), plus 4 units in the
+last place of the output. The unit is that of the dtype in which a layer computes, of an input its
+own (float64, where nothing else takes it). A layer that computes in less than what it is given, or
+in half precision, gets moved inputs as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from converter.description import Model, Value, Weight
+from converter.description import (
+    Call,
+    Cast,
+    Embedding,
+    Layer,
+    Masking,
+    Model,
+    TimeDistributed,
+    Unequal,
+    Value,
+    Weight,
+)
+from converter.dtypes import FLOATS, HALVES, as_type, is_float, numpy_dtype, units
 from converter.gates import Array
 from converter.judge import Judge
-from converter.verify.inputs import Case
+from converter.verify.inputs import MOVERS, Case
 from converter.verify.verdict import Comparison
 
 DRAWS = 8
 FACTOR = 16
+FACTOR_HALF = 4
+"""In half precision, where frameworks add in float32, and the judge rounds as they do."""
 UNITS = 4
 ILL_CONDITIONED = 1e-3
-LEAST = float(np.finfo(np.float32).tiny)
-"""A deviation below the normal numbers of float32 is none."""
+"""Of the output's scale, by which one unit in the last place may move it, but for"""
+ILL_CONDITIONED_HALF = 2**-5
+"""half precision, where that unit is up to a thousandth (float16) or 2**-7 (bfloat16) itself."""
+
+STILL = (*MOVERS, Cast, Embedding, Masking, Unequal)
+"""Layers that round nothing: what they are given moves with the layer before or behind them."""
 
 Answers = Callable[[Sequence[Array]], Sequence[Array]]
 """A runtime: the outputs for some inputs."""
@@ -36,10 +56,12 @@ class Expected:
     Attributes:
         answer: The judge's.
         deviation: How far it moves when everything moves by one unit in the last place.
+        inside: The dtypes in which it is computed.
     """
 
     answer: Array
     deviation: float
+    inside: frozenset[str]
 
 
 def compare(model: Model, cases: Sequence[Case], answers: Answers) -> list[Comparison]:
@@ -50,7 +72,7 @@ def compare(model: Model, cases: Sequence[Case], answers: Answers) -> list[Compa
         count = len(model.outputs)
         answered = [*given[:count], *[None] * (count - len(given))]
         compared += [
-            compare_output(case.name, value, one.answer, array, one.deviation)
+            compare_output(case.name, value, one.answer, array, one.deviation, one.inside)
             for value, one, array in zip(model.outputs, expected, answered, strict=True)
         ]
         compared += [
@@ -69,10 +91,18 @@ def expectations(model: Model, cases: Sequence[Case]) -> list[list[Expected]]:
     """Each output of each case."""
     truth = answers_of_judge(Judge(model), cases)
     spread = _deviations(model, cases, truth)
+    inside = [_dtypes(model, value) for value in model.outputs]
     return [
-        [Expected(*one) for one in zip(answers, deviations, strict=True)]
+        [Expected(*one) for one in zip(answers, deviations, inside, strict=True)]
         for answers, deviations in zip(truth, spread, strict=True)
     ]
+
+
+def _dtypes(model: Model, *outputs: Value) -> frozenset[str]:
+    """Those in which some values are computed."""
+    part = model.until(*outputs)
+    kinds = {layer.dtype for layer in part.layers} | {value.dtype for value in part.inputs}
+    return frozenset(kinds) & FLOATS.keys()
 
 
 def answers_of_judge(judge: Judge, cases: Sequence[Case]) -> list[list[Array]]:
@@ -91,8 +121,8 @@ def _deviations(
     largest = [[0.0] * len(model.outputs) for _ in cases]
     for draw in range(DRAWS):
         generator = np.random.default_rng(draw)
-        moved = Judge(model.map_weights(lambda _, name, weight: _moved_weight(weight, generator)))  # noqa: B023  called before the next draw
-        shaken = [_shaken(case, generator) for case in cases]
+        moved = _Moving(model, generator)
+        shaken = [_shaken(model, case, generator) for case in cases]
         for k, outputs in enumerate(answers_of_judge(moved, shaken)):
             for j, (output, expected) in enumerate(zip(outputs, truth[k], strict=True)):
                 with np.errstate(invalid="ignore"):
@@ -102,9 +132,38 @@ def _deviations(
     return largest
 
 
-def _shaken(case: Case, generator: np.random.Generator) -> Case:
+class _Moving(Judge):
+    """A judge whose weights have moved, and the inputs of layers whose rounding counts."""
+
+    def __init__(self, model: Model, generator: np.random.Generator) -> None:
+        self._generator = generator
+        kinds = _dtypes(model, *model.outputs)
+        self._narrow = HALVES | ({"float32"} if "float64" in kinds else set())
+        super().__init__(model.map_weights(self._weight))
+
+    def _weight(self, layer: Layer, _name: str, weight: Weight) -> Weight:
+        inside = layer.dtype if layer.casts_weights or layer.dtype not in HALVES else "float32"
+        return Weight.of(_moved(weight.read(), inside, self._generator))
+
+    def _called(self, call: Call, values: Mapping[str, Array]) -> dict[str, Array]:
+        layer = call.layer
+        while isinstance(layer, TimeDistributed):
+            layer = layer.layer
+        if layer.dtype in self._narrow and not isinstance(layer, STILL):
+            moved = {
+                value.name: _moved(values[value.name], layer.dtype, self._generator)
+                for value in call.inputs
+            }
+            values = {**values, **moved}
+        return super()._called(call, values)
+
+
+def _shaken(model: Model, case: Case, generator: np.random.Generator) -> Case:
     """The case with every element moved that may move."""
-    moved = [_moved(array, generator) for array in case.arrays]
+    moved = [
+        _moved(array, _unit(model, value), generator)
+        for value, array in zip(model.inputs, case.arrays, strict=True)
+    ]
     if case.still:
         moved = [
             np.where(still, array, other)
@@ -113,23 +172,41 @@ def _shaken(case: Case, generator: np.random.Generator) -> Case:
     return Case(case.name, tuple(moved))
 
 
-def _moved_weight(weight: Weight, generator: np.random.Generator) -> Weight:
-    return Weight.of(_moved(weight.read(), generator))
+def _unit(model: Model, value: Value) -> str:
+    """Of which dtype an input moves: its own, but float64 where it goes into that alone."""
+    users = {call.layer.dtype for call in model.calls if value in call.inputs}
+    return "float64" if users == {"float64"} else value.dtype
 
 
-def _moved(array: Array, generator: np.random.Generator) -> Array:
-    """Every element up or down by one unit in the last place of float32; integers stay."""
-    if array.dtype.kind != "f":
+def _moved(array: Array, dtype: str, generator: np.random.Generator) -> Array:
+    """Every element up or down by one unit in the last place of `dtype`; integers stay."""
+    if not is_float(array.dtype):
         return array
     signs = generator.choice((-1.0, 1.0), array.shape)
-    units = np.spacing(np.abs(array).astype(np.float32)).astype(np.float64)
-    return array.astype(np.float64) + signs * units
+    form = dtype if dtype in FLOATS else "float32"  # an index that is given as a float
+    wide = array.astype(np.float64)
+    moved: Array = wide + signs * units(wide, form)
+    return moved
 
 
 def compare_output(
-    case: str, value: Value, expected: Array, given: Array | None, deviation: float
+    case: str,
+    value: Value,
+    expected: Array,
+    given: Array | None,
+    deviation: float,
+    inside: frozenset[str] = frozenset({"float32"}),
 ) -> Comparison:
-    """One output against the judge's: shape and dtype before any value, NaN in the same places."""
+    """One output against the judge's: shape and dtype before any value, NaN in the same places.
+
+    Args:
+        case: The inputs in words.
+        value: Which output it is.
+        expected: Of the judge.
+        given: Of the runtime; None if there is none.
+        deviation: How far one unit in the last place moves it.
+        inside: The dtypes in which it is computed.
+    """
     if given is None:
         return Comparison(case=case, output=value.name, shape=(), reason="it is missing")
     shape = tuple(given.shape)
@@ -137,13 +214,14 @@ def compare_output(
         reason = f"shape {shape}; expected {tuple(expected.shape)}"
         return Comparison(case=case, output=value.name, shape=shape, reason=reason)
     kind = expected.dtype.kind
-    if given.dtype != np.float32 if kind == "f" else given.dtype.kind != kind:
-        reason = f"dtype {given.dtype}; expected {'float32' if kind == 'f' else expected.dtype}"
+    form = value.dtype if value.dtype in FLOATS else "float32"
+    if given.dtype != numpy_dtype(form) if kind == "f" else given.dtype.kind != kind:
+        reason = f"dtype {given.dtype}; expected {form if kind == 'f' else expected.dtype}"
         return Comparison(case=case, output=value.name, shape=shape, reason=reason)
     if not expected.size:
         return Comparison(case=case, output=value.name, shape=shape)
-    with np.errstate(over="ignore"):
-        rounded = expected.astype(np.float32)
+    rounded = as_type(expected, form) if kind == "f" else expected
+    given = given.astype(np.float64) if kind == "f" else given
     odd = ~np.isfinite(rounded)
     if not np.array_equal(rounded[odd], given[odd], equal_nan=True) or not np.array_equal(
         odd, ~np.isfinite(given)
@@ -152,11 +230,14 @@ def compare_output(
         return Comparison(case=case, output=value.name, shape=shape, reason=reason)
     distance = np.where(odd, 0, np.abs(np.where(odd, 0, given) - np.where(odd, 0, expected)))
     scale = float(np.abs(np.where(odd, 0, expected)).max())
-    unit = float(np.spacing(np.float32(scale)))
-    tolerance = FACTOR * deviation + UNITS * unit
+    unit = float(units(np.array(scale), form))
+    least = max(FLOATS[name].normal for name in inside | {form})
+    half = bool(inside & HALVES)
+    tolerance = (FACTOR_HALF if half else FACTOR) * deviation + UNITS * unit
     error = float(distance.max())
     where = tuple(int(k) for k in np.unravel_index(int(distance.argmax()), shape))
-    conditioned = deviation <= max(ILL_CONDITIONED * scale, LEAST)
+    ill = ILL_CONDITIONED_HALF if half else ILL_CONDITIONED
+    conditioned = deviation <= max(ill * scale, least)
     return Comparison(
         case=case,
         output=value.name,
@@ -167,5 +248,5 @@ def compare_output(
         where=where,
         reason="" if error <= tolerance else f"{error:.3g} over the tolerance {tolerance:.3g}",
         conditioned=conditioned,
-        moved=deviation > LEAST or kind != "f",
+        moved=deviation > least or kind != "f",
     )

@@ -37,6 +37,7 @@ from converter.description import (
     Unequal,
     Value,
 )
+from converter.dtypes import FLOATS, as_type
 from converter.gates import Array
 
 LONGEST = 7
@@ -175,10 +176,11 @@ def _array(
 ) -> Array:
     """One input: indices below `bound`, or numbers of a kind."""
     if bound is not None:
-        indices = generator.integers(0, bound, shape)
+        whole = value.dtype not in FLOATS
+        exact = bound if whole else min(bound, 2 ** FLOATS[value.dtype].digits)
+        indices = generator.integers(0, exact, shape)
         indices = np.zeros_like(indices) if kind == "zeros" else indices
-        whole = value.dtype.startswith(("int", "uint"))
-        return indices.astype(value.dtype if whole else "float32")
+        return indices.astype(value.dtype) if whole else as_type(indices * 1.0, value.dtype)
     drawn = generator.normal(size=shape)
     if kind == "zeros":
         drawn = np.zeros(shape)
@@ -189,7 +191,7 @@ def _array(
         drawn = drawn.reshape(shape)
     scale = {"x10": 10.0, "x1e-3": 1e-3}.get(kind, 1.0)
     if not value.dtype.startswith(("int", "uint", "bool")):
-        return (drawn * scale).astype(np.float32)
+        return as_type(drawn * scale, value.dtype)
     rounded: Array = np.round(drawn * scale * 3)
     if value.dtype.startswith("uint"):
         rounded = np.abs(rounded)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from converter.description import Layer, Model, Stored, Weight
+from converter.dtypes import as_type, is_float
 from converter.errors import ConverterError, MissingExtraError
 from converter.gates import Array
 from converter.judge import Judge
@@ -147,7 +148,14 @@ def _judged(model: Model, back: Model, inputs: Sequence[Case], *, exact: bool) -
         return outputs
 
     if not exact:  # the arrays are rounded: what that explains is measured
-        return compare(model, inputs, lambda arrays: [_float32(array) for array in answers(arrays)])
+        return compare(
+            model,
+            inputs,
+            lambda arrays: [
+                as_type(array, value.dtype) if is_float(array.dtype) else array
+                for value, array in zip(model.outputs, answers(arrays), strict=True)
+            ],
+        )
     truth = answers_of_judge(Judge(model), inputs)
     compared = []
     for case, expected in zip(inputs, truth, strict=True):
@@ -192,11 +200,6 @@ def _exactly(case: str, value: object, expected: Array, given: Array) -> Compari
     )
 
 
-def _float32(array: Array) -> Array:
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32) if array.dtype.kind == "f" else array
-
-
 def _run(
     model: Model,
     path: Path,
@@ -205,8 +208,8 @@ def _run(
     config: Mapping[str, object] | None,
 ) -> tuple[list[Comparison], str]:
     """The answers of Keras itself, and which Keras it was."""
-    given = [[_float32(array) for array in case.arrays] for case in inputs]
-    said = runtime.run([runtime.Job(path, given, config)], python=python)
+    cases = [case.arrays for case in inputs]
+    said = runtime.run([runtime.Job(path, cases, config)], python=python)
     keras, (outputs,) = said.keras, said.outputs
     if isinstance(outputs, runtime.Failure):
         if not outputs.loaded:

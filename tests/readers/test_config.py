@@ -132,27 +132,52 @@ def test_an_old_and_a_new_name_must_agree(one: One, error_of: Error) -> None:
     ],
 )
 def test_float32_may_be_said_in_every_way(dtype: object, one: One) -> None:
-    assert lstm(one, dtype=dtype)
+    layer = lstm(one, dtype=dtype)
+    assert (layer.dtype, layer.variable_dtype) == ("float32", "float32")
+
+
+@pytest.mark.parametrize(
+    ("policy", "compute", "variable"),
+    [
+        ("float16", "float16", "float16"),
+        ("bfloat16", "bfloat16", "bfloat16"),
+        ("float64", "float64", "float64"),
+        ("mixed_float16", "float16", "float32"),
+        ("mixed_bfloat16", "bfloat16", "float32"),
+    ],
+)
+def test_a_policy_says_in_what_a_layer_computes_and_keeps_its_weights(
+    policy: str, compute: str, variable: str, one: One
+) -> None:
+    for said in (
+        policy,
+        {"module": "keras", "class_name": "DTypePolicy", "config": {"name": policy}},
+        {"class_name": "Policy", "config": {"name": policy}},
+    ):
+        layer = lstm(one, dtype=said)
+        assert (layer.dtype, layer.variable_dtype) == (compute, variable)
 
 
 @pytest.mark.parametrize(
     ("dtype", "said"),
     [
-        ("float16", '"float16"'),
-        ("float64", '"float64"'),
-        ("mixed_float16", '"mixed_float16"'),
+        ("float8_e4m3fn", '"float8_e4m3fn"'),
+        ("mixed_float64", '"mixed_float64"'),
+        ("mixed_", '"mixed_"'),
         ("int32", '"int32"'),
+        (3, "3"),
         (
-            {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "mixed_bfloat16"}},
-            '"mixed_bfloat16"',
+            {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "complex64"}},
+            '"complex64"',
         ),
     ],
 )
 def test_every_other_policy_is_refused(dtype: object, said: str, one: One, error_of: Error) -> None:
     assert error_of(lambda: lstm(one, dtype=dtype)) == (
-        "error[dtype-policy]: layer 'it' of model does not compute in float32\n"
+        "error[dtype-policy]: layer 'it' of model has a dtype policy that is not read\n"
         f"  found: dtype {said}\n"
-        "  help:  set its dtype policy to float32 and save the model again"
+        "  help:  set it to one of float16, bfloat16, float32, float64 or to mixed_float16 or "
+        "mixed_bfloat16, and save the model again"
     )
 
 

@@ -200,7 +200,7 @@ def test_inputs_that_are_no_plain_arrays_are_refused(key: str, file: Path, error
     )
 
 
-@pytest.mark.parametrize("dtype", ["string", "float16", "complex64", 3, ["float32"]])
+@pytest.mark.parametrize("dtype", ["string", "mixed_float16", "complex64", 3, ["float32"]])
 def test_inputs_of_other_dtypes_are_refused(dtype: object, file: Path, error_of: Error) -> None:
     x = given((None, 3))
     x["config"]["dtype"] = dtype

@@ -72,8 +72,8 @@ def _activation(value: object, what: str, config: Config, writer: Writer) -> Act
     if kind not in LAYERS:
         return _unknown(value, what)
     view = Config(kind, config.name, inner, config.file)
-    view.float32()
     activation = LAYERS[kind](view)
+    view.computes_as(config)
     view.done()
     return activation
 
@@ -89,8 +89,9 @@ def _clipped(inner: object, value: object, what: str, config: Config) -> Activat
     slope, offset = rescaling.number("scale"), rescaling.number("offset", default=0.0)
     if LAYERS["ReLU"](relu) != Activation.of("relu", max_value=1.0):
         return _unknown(value, what)
+    pipeline.policy()  # it casts nothing itself
     for view in (rescaling, relu):
-        view.float32()
+        view.computes_as(config)
     for view in (pipeline, rescaling, relu):
         view.done()
     return Activation.of("hard_sigmoid", alpha=slope, beta=offset)

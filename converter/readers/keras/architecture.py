@@ -197,7 +197,7 @@ def _model(
         model.outputs, _ = tensors(view.value("output_layers"), f"output_layers {what}")
         if not model.inputs or not model.outputs:
             raise malformed(f"input_layers or output_layers {what}", [], "at least one")
-    view.float32()
+    view.policy()  # its layers cast, each for itself
     view.done()
     names: set[str] = set()
     for item in layers:
@@ -305,7 +305,7 @@ def _model_of_each_step(layer: LayerPart) -> ModelPart | None:
     kind, config = serialized(inner, f"layer of {view.where}")
     if kind not in MODELS:
         return None
-    view.float32()
+    view.policy()
     view.done()
     name = config.get("name") if isinstance(config, dict) else None
     return _model(

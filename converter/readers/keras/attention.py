@@ -29,7 +29,7 @@ from converter.readers.strict import shown
 @reads("Attention", "AdditiveAttention", several=True)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     _check_era(config, writer)
-    config.float32()
+    config.float32()  # what a masked score becomes differs
     use_scale = config.boolean("use_scale")
     if config.kind == "AdditiveAttention":
         scoring = Scoring.ADDITIVE
@@ -215,7 +215,6 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     size_of = dict(zip((*after[1:], *before), (*sizes, *x), strict=True))
     shape = tuple(_known(config, size_of[letter], letter) for letter in kernel)
     kernel_there = Matrix(config, writer, weights, "kernel", shape)
-    config.float32()
     bias = None
     axes = config.value("bias_axes", default=None)
     if axes is not None:

@@ -52,7 +52,6 @@ def stacked_cells(config: Config) -> list[Config]:
         UnsupportedError: One is none of Keras's own.
     """
     stack = config.child("cell")
-    stack.float32()
     items = stack.value("cells")
     if not isinstance(items, list) or not 0 < len(items) <= MAX_CELLS:
         raise stack.wrong("cells", items, f"a list of 1 to {MAX_CELLS} cells")
@@ -73,7 +72,9 @@ def _item(config: Config, stack: Config, item: object, names: set[str]) -> Confi
         name = f"{wish}_{count}"
     names.add(name)
     path = f"{config.name}/{name}"
-    return _known(Config(kind, path, values, config.file, trainable=stack.trainable))
+    cell = Config(kind, path, values, config.file, trainable=stack.trainable)
+    cell.computes_as(stack)
+    return _known(cell)
 
 
 def _known(cell: Config) -> Config:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, TypeGuard
 
+from converter.dtypes import FLOATS, HALVES
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.custom import description_of, is_keras_own, unknown
 from converter.readers.strict import named, shown
@@ -18,7 +19,7 @@ MAX_UNITS = 1_000_000
 MAX_SIZE = 2**31 - 1
 
 NO_EFFECT = re.compile(
-    r"\w*_(initializer|regularizer|constraint)|name|trainable|seed|autocast|unit_forget_bias"
+    r"\w*_(initializer|regularizer|constraint)|name|trainable|seed|unit_forget_bias"
     r"|(batch_)?(input_)?shape|input_(dim|length|dtype)|init|inner_init|forget_bias_init"
 )
 """Keys of any layer that say nothing about what it computes, or are read with its shape."""
@@ -79,6 +80,7 @@ class Config:
             raise self.wrong("config", values, "an object")
         self._values: Mapping[str, Any] = values
         self._asked: set[str] = set()
+        self._whole: tuple[str, ...] = ()
         self.trainable = self.boolean("trainable", default=True) and trainable
 
     @property
@@ -96,9 +98,23 @@ class Config:
         """The layer's name without the models that it is in."""
         return self.text("name", default=self.name)
 
-    def base(self) -> dict[str, Any]:
-        """What every `Layer` has."""
-        return {"name": self.name, "trainable": self.trainable}
+    def base(self, *whole: str) -> dict[str, Any]:
+        """What every `Layer` has: its name, and the dtypes that it computes and keeps weights in.
+
+        Args:
+            whole: As for `policy`.
+        """
+        if self.kind.startswith(PREFIX):  # what it says is the dtype of its result
+            return {"name": self.name, "trainable": self.trainable}
+        dtype, variable_dtype = self.policy(*whole)
+        autocast = {} if self.boolean("autocast", default=True) else {"autocast": False}
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": dtype,
+            "variable_dtype": variable_dtype,
+            **autocast,
+        }
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
@@ -219,11 +235,14 @@ class Config:
                 code=code,
             )
 
-    def float32(self, *others: str) -> None:
-        """Refuse to compute in anything but float32.
+    def policy(self, *whole: str) -> tuple[str, str]:
+        """In which dtype it computes, and in which it keeps its weights.
 
         Args:
-            others: What else may stand there, where it says the dtype of the input.
+            whole: Dtypes of whole numbers that may stand there instead: they mean the input.
+
+        Raises:
+            UnsupportedError: It is no policy of a floating point type.
         """
         value = self.value("dtype", default=None)
         policy = value
@@ -232,11 +251,51 @@ class Config:
             policy = config.get("name") if isinstance(config, dict) else None
             if not isinstance(policy, str) or kind not in POLICIES:
                 raise self.wrong("dtype", value, f"{' or '.join(POLICIES)} with a name")
-        if policy is not None and policy not in ("float32", *others):
+        if policy is None or policy in (*whole, *self._whole):
+            return "float32", "float32"
+        compute = policy.removeprefix(MIXED) if isinstance(policy, str) else ""
+        mixed = compute != policy
+        if compute not in (HALVES if mixed else FLOATS):
             raise UnsupportedError(
-                f"{self.where} does not compute in float32",
+                f"{self.where} has a dtype policy that is not read",
                 context=f"dtype {shown(policy)}",
+                hint=f"set it to one of {', '.join(FLOATS)} or to {MIXED}float16 or "
+                f"{MIXED}bfloat16, and save the model again",
+                code="dtype-policy",
+            )
+        return compute, "float32" if mixed else compute
+
+    def float32(self, *whole: str) -> None:
+        """Refuse another dtype, for a layer that computes otherwise in it.
+
+        Args:
+            whole: As for `policy`, from now on.
+
+        Raises:
+            UnsupportedError: It has one.
+        """
+        self._whole = whole
+        if (policy := self.policy()) != ("float32", "float32"):
+            raise UnsupportedError(
+                f"{self.where} is read in float32 alone",
+                context=f"{self.kind} with dtype {_said(policy)}",
                 hint="set its dtype policy to float32 and save the model again",
+                code="dtype-policy",
+            )
+
+    def computes_as(self, outer: Config) -> None:
+        """Refuse a part that computes in another dtype than the layer that it is in.
+
+        Raises:
+            UnsupportedError: It does.
+        """
+        inside, outside = self.policy(*WHOLE), outer.policy(*WHOLE)
+        if inside != outside:
+            raise UnsupportedError(
+                f"{self.where} computes in another dtype than the layer around it, "
+                "which is not read",
+                context=f"{_said(inside)} in {_said(outside)}",
+                hint="give both the same dtype policy and save the model again",
                 code="dtype-policy",
             )
 
@@ -260,7 +319,9 @@ class Config:
         kind, config = serialized(self.value(key), f"{key} of {self.where}")
         own = config.get("name") if isinstance(config, dict) else None
         name = own if isinstance(own, str) else key
-        return Config(kind, f"{self.name}/{name}", config, self.file, trainable=self.trainable)
+        part = Config(kind, f"{self.name}/{name}", config, self.file, trainable=self.trainable)
+        part.computes_as(self)
+        return part
 
     def wrong(self, key: str, value: object, expected: str) -> FormatError:
         """The error for a value that a key cannot have."""
@@ -282,7 +343,21 @@ class Config:
 
 
 POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
+MIXED = "mixed_"
+
+PREFIX = "ops."
+"""Before the name of an operation of Keras 3: a class of the same name may be a layer as well."""
+
+WHOLE = ("int32", "int64")
+"""Dtypes of a layer that mean its input, in old files."""
+
 FORMATS = ("channels_first", "channels_last")
+
+
+def _said(policy: tuple[str, str]) -> str:
+    """A policy as Keras calls it."""
+    compute, variable = policy
+    return compute if compute == variable else MIXED + compute
 
 
 def _is_whole(value: object) -> bool:

@@ -120,7 +120,6 @@ def _sequence(config: Config, x: Shape) -> dict[str, Any]:
 def _direction(
     config: Config, x: Shape, weights: Weights, writer: Writer, *, turned: bool = False
 ) -> ConvDirection:
-    config.float32()
     if writer.era is Era.KERAS_1 or writer.convolves:
         raise UnsupportedError(
             f"{config.where} is a convolutional LSTM of an old Keras, which is not read",

@@ -33,7 +33,6 @@ TRANSPOSED = {f"{kind}Transpose": rank for kind, rank in RANKS.items()}
 
 def _windowed(config: Config, writer: Writer, rank: int, *paddings: str) -> dict[str, Any]:
     """What every convolution has."""
-    config.float32()
     return {
         **config.base(),
         "strides": config.sizes("strides", "subsample", "subsample_length", rank=rank, default=1),

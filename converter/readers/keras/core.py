@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from converter.description import (
     Activate,
     Dense,
@@ -22,17 +20,17 @@ from converter.description import (
     Weight,
 )
 from converter.description.model import axis_of
+from converter.dtypes import nearest
 from converter.errors import UnsupportedError
 from converter.readers.keras.activation import LAYERS, read_activation
 from converter.readers.keras.attention import masked_by
-from converter.readers.keras.config import MAX_UNITS, Config
+from converter.readers.keras.config import MAX_UNITS, WHOLE, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import build_one, known_size, reads
 from converter.readers.keras.quantized import Matrix
 from converter.readers.keras.refused import refuse
 from converter.readers.keras.weights import Weights
-
-_WHOLE = ("int32", "int64")
+from converter.readers.strict import shown
 
 
 @reads("Dense", "TimeDistributedDense")
@@ -43,7 +41,6 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     )
     kernel = Matrix(config, writer, weights, "kernel", shape, scaled=1)
     kernel.check_inputs(config)
-    config.float32()
     bias = None
     if config.boolean("use_bias", "bias", default=True):
         bias = Weight(shape[1:], (weights.take("bias", shape[1:]),))
@@ -58,34 +55,41 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
 @reads("Embedding")
 def _(config: Config, _inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     config.number("dropout", least=0, most=1, default=0.0)  # of Keras 1, in training
+    config.boolean("autocast", default=False)
     shape = (config.integer("input_dim"), config.integer("output_dim", most=MAX_UNITS))
     embeddings = Matrix(config, writer, weights, "embeddings", shape, scaled=0)
-    config.float32("int32", "int64")  # old files mean the dtype of the indices
     return Embedding(
-        **config.base(),
+        **config.base(*WHOLE),
         embeddings=embeddings.weight(),
         mask_zero=config.boolean("mask_zero", default=False),
     )
 
 
 @reads("Masking")
-def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
     value = config.number("mask_value", default=0.0)
-    # Keras compares in float32, where 0.1 is another number.
-    return Masking(**config.base(), mask_value=float(np.float32(value)))
+    dtype, _ = config.policy()  # in which the number is compared, where 0.1 is another one
+    number = nearest(value, dtype)
+    if writer.keras_3 and number != nearest(value, "float32"):
+        # It is made a tensor of float32 before; what that is cast to depends on the backend.
+        raise UnsupportedError(
+            f"{config.where} masks a number that is another one in {dtype} and in float32",
+            context=f"mask_value {shown(value)}; Keras 3 compares in the one on TensorFlow, in the "
+            "other on PyTorch",
+            hint="use a mask_value that both have, such as 0 or -1",
+            code="mask-value",
+        )
+    return Masking(**config.base(), mask_value=number)
 
 
 @reads("Activation")
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
-    config.float32()
     activation = read_activation(config, "activation", writer, may_halve=True)
     return Activate(**config.base(), activation=activation)
 
 
 @reads(*LAYERS)
 def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
-    config.float32()
     activation = LAYERS[config.kind](config)
     axes = activation.axes
     if len({axis_of(axis, len(inputs[0])) for axis in axes}) < len(axes):
@@ -93,6 +97,7 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writ
     if config.kind == "Softmax":
         robust = config.boolean("robust_masking", default=False)
         if config.called("mask"):
+            config.float32()
             masked = masked_by(writer, robust=robust)
             if masked is Masked.LOWERED and len(axes) > 1:
                 raise UnsupportedError(
@@ -107,13 +112,11 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writ
 
 @reads("Identity")
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32(*_WHOLE)
-    return Identity(**config.base())
+    return Identity(**config.base(*WHOLE))
 
 
 @reads("ActivityRegularization")
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     for key in ("l1", "l2"):  # of the loss
         config.number(key, default=0.0)
     return Identity(**config.base())
@@ -121,7 +124,6 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
 
 @reads("PReLU")
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     shared: tuple[int, ...] = ()
     if config.value("shared_axes", default=None) is not None:
         shared = config.integers("shared_axes", least=1, most=32)
@@ -134,7 +136,6 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writ
 
 @reads("Dropout", "AlphaDropout")
 def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32("int32", "int64")
     shape = config.value("noise_shape", default=None)
     if shape is not None and not (
         isinstance(shape, list)
@@ -143,7 +144,7 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Wri
     ):
         raise config.wrong("noise_shape", shape, "null, or a size or null for each axis")
     return Dropout(
-        **config.base(),
+        **config.base(*WHOLE),
         noise=Noise.DROPOUT if config.kind == "Dropout" else Noise.ALPHA,
         rate=config.number("rate", "p", least=0, most=1),
         noise_shape=() if shape is None else tuple(shape),
@@ -152,7 +153,6 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Wri
 
 @reads("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     config.value("noise_shape", default=None)  # it has its own
     return Dropout(
         **config.base(),
@@ -164,7 +164,6 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
 
 @reads("GaussianNoise", "GaussianDropout")
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     if config.kind == "GaussianNoise":
         noise, rate = Noise.GAUSSIAN_NOISE, config.number("stddev", "sigma", least=0)
     else:
@@ -175,7 +174,6 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
 @reads("TimeDistributed")
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     """A layer that is applied to every step: (B, T, ...) is (B·T, ...) for it."""
-    config.float32()
     inner = config.child("layer")
     refuse(inner.kind, None, inner.where)
     if len(inputs[0]) < 3:

@@ -70,6 +70,11 @@ class Writer:
         return self.era is Era.KERAS_3
 
     @property
+    def casts(self) -> bool:
+        """Whether layers have a dtype policy, and cast their inputs by it."""
+        return self.keras_3 or (self.era is Era.TF_KERAS and self.number >= (2, 4))
+
+    @property
     def reset_after(self) -> bool:
         """What GRU did where its config does not say: the key exists since Keras 2.1.5."""
         match self.era:

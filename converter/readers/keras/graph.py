@@ -14,12 +14,9 @@ from typing import NoReturn
 from converter.description import (
     Call,
     ConvLSTM,
-    Discretization,
-    Encoding,
     Era,
     Layer,
     Model,
-    Operation,
     Recurrent,
     Shape,
     ShapeMismatchError,
@@ -42,10 +39,10 @@ from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import KINDS, build, build_one
 from converter.readers.keras.masked import JOINING, check_unrolled, makes_mask
 from converter.readers.keras.masks import Masks, Stated
-from converter.readers.keras.nodes import CONSTANT, PREFIX, refusal
+from converter.readers.keras.nodes import CONSTANT, refusal
 from converter.readers.keras.numbering import INPUT, first_calls
-from converter.readers.keras.operation_dtypes import check_dtypes
 from converter.readers.keras.origins import leaves
+from converter.readers.keras.policies import dtype_of, typed
 from converter.readers.keras.weights import Give, Weights
 from converter.readers.strict import named
 
@@ -87,7 +84,7 @@ class _Graph:
     def inputs(self, model: ModelPart) -> list[Value]:
         """The inputs of the whole model."""
         if model.sequential:
-            found = [named_input(model)]
+            found = [named_input(model, keras_3=self._writer.keras_3)]
         else:
             layers = {layer.name: layer for layer in model.layers}
             found = [
@@ -179,7 +176,8 @@ class _Graph:
             if layer is None:
                 shapes = tuple(value.shape for value in inputs)
                 weights = Weights(self._give, part)
-                layer = self._layers[part] = self._built(part, part.view(), shapes, weights)
+                built = self._built(part, part.view(), shapes, weights)
+                layer = self._layers[part] = typed(built, part, inputs, self._writer)
             return self._call_built(part, layer, inputs, time, stated)
         except ShapeMismatchError as error:
             raise FormatError(
@@ -243,7 +241,7 @@ class _Graph:
         stated: Stated,
     ) -> Sequence[Value]:
         outputs = layer.output_shapes(tuple(value.shape for value in inputs))
-        dtype = _dtype(part, layer, inputs, self._writer)
+        dtype = dtype_of(part, layer, inputs, self._writer)
         values = tuple(
             Value(layer.name + (f":{k}" if k else "") + (f"@{time}" if time else ""), shape, dtype)
             for k, shape in enumerate(outputs)
@@ -310,7 +308,14 @@ class _Graph:
             raise refusal(part.where, "one that moves the batch, in a TimeDistributed")
         for _ in range(steps):
             name = layer.name.removesuffix("/layer")
-            layer = TimeDistributed(name=name, trainable=layer.trainable, layer=layer)
+            layer = TimeDistributed(
+                name=name,
+                trainable=layer.trainable,
+                dtype=layer.dtype,
+                variable_dtype=layer.variable_dtype,
+                autocast=layer.autocast,
+                layer=layer,
+            )
         return layer
 
     def _claim(self, name: str, model: ModelPart) -> None:
@@ -409,34 +414,6 @@ def _output(model: ModelPart, values: Sequence[Value], number: int) -> Value:
     if number >= len(values):
         _refuse(model, f"output {number} of a layer that has {len(values)}")
     return values[number]
-
-
-SHAPING = frozenset(
-    {
-        "Identity",
-        "Reshape",
-        "Flatten",
-        "Permute",
-        "RepeatVector",
-        "Concatenate",
-        "Dropout",
-        "Transpose",
-    }
-)
-"""Layers that leave whole numbers whole."""
-
-
-def _dtype(part: LayerPart, layer: Layer, inputs: Sequence[Value], writer: Writer) -> str:
-    while isinstance(layer, TimeDistributed):
-        layer = layer.layer
-    if isinstance(layer, Operation):
-        dtypes = tuple(value.dtype for value in inputs)
-        check_dtypes(layer, dtypes, part.where, writer)
-        return layer.output_dtype(dtypes)
-    if isinstance(layer, Discretization) and layer.encoding is Encoding.INT:
-        return "int64"
-    same = part.kind.removeprefix(PREFIX) in SHAPING and len({value.dtype for value in inputs}) == 1
-    return inputs[0].dtype if same else "float32"
 
 
 def _refuse(model: ModelPart, found: str) -> NoReturn:

@@ -22,6 +22,7 @@ os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # no filter plugin is ever loaded; h5p
 import h5py
 
 from converter.description import Stored
+from converter.dtypes import numpy_dtype
 from converter.errors import FormatError, WeightError
 from converter.gates import Array
 from converter.readers.file import Content
@@ -41,6 +42,9 @@ MAX_RATIO = 1100
 
 ALWAYS_CHUNK = 16 * 2**20
 """A chunk may have that many bytes, or those of its whole dataset."""
+
+OPAQUE = np.dtype("V2")
+"""As which a number of bfloat16 is stored."""
 
 _HINT = "save the model again with model.save"
 
@@ -155,7 +159,7 @@ class Hdf5:
             raise self._refused(path, "a virtual dataset, which is in other files", "hdf5-external")
         if external:
             raise self._refused(path, "external storage, which is in other files", "hdf5-external")
-        dtype = self._dtype(path, kind)
+        dtype = self._dtype(path, kind, found)
         if shape is None:
             raise self._refused(path, "a dataset without a shape", "hdf5")
         size = prod(shape) * dtype.itemsize
@@ -189,7 +193,8 @@ class Hdf5:
             found = h5py.h5d.open(self._root, dataset.path.encode())
             array: Array = np.empty(dataset.shape, dataset.dtype)
             if array.size:
-                found.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+                plain = array if array.dtype.kind != "V" else array.view(OPAQUE)
+                found.read(h5py.h5s.ALL, h5py.h5s.ALL, plain)
         return array
 
     def _group(self, path: str) -> Any:
@@ -256,9 +261,17 @@ class Hdf5:
             raise DamagedError("a structure beyond the end of the file")
         return data
 
-    def _dtype(self, path: str, kind: Any) -> np.dtype[Any]:
-        """The NumPy type, if NumPy and the file mean the same by every byte."""
+    def _dtype(self, path: str, kind: Any, found: Any) -> np.dtype[Any]:
+        """The NumPy type, if NumPy and the file mean the same by every byte.
+
+        HDF5 has no bfloat16: Keras stores two bytes without a meaning. Keras 3 says so beside
+        them; Keras 2 does not, but there is no other such type of two bytes.
+        """
         with self._errors(path):
+            if kind.get_class() == h5py.h5t.OPAQUE and kind.get_size() == OPAQUE.itemsize:
+                header = h5py.h5o.get_info(found).addr
+                if attributes.texts(self._bytes, header, "dtype") in (None, ["bfloat16"]):
+                    return numpy_dtype("bfloat16")
             number = kind.get_class() in (h5py.h5t.FLOAT, h5py.h5t.INTEGER)
             dtype = kind.dtype if number else None
             same = dtype is not None and h5py.h5t.py_create(dtype).equal(kind)

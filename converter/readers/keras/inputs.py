@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from converter.description import Shape, Value
+from converter.dtypes import FLOATS
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.architecture import LayerPart, ModelPart
-from converter.readers.keras.config import MAX_SIZE, Config
+from converter.readers.keras.config import MAX_SIZE, MIXED, Config
 from converter.readers.strict import shown
 
-DTYPES = ("float32", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool")
+DTYPES = (
+    *FLOATS,
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool"),
+)
 _KEYS = ("batch_input_shape", "batch_shape")
 
 
@@ -35,8 +39,13 @@ def input_value(layer: LayerPart) -> Value:
     return Value(layer.path, shape, dtype)
 
 
-def named_input(model: ModelPart) -> Value:
+def named_input(model: ModelPart, *, keras_3: bool) -> Value:
     """The input of a Sequential model, which may have no InputLayer.
+
+    Args:
+        model: What begins with it.
+        keras_3: An input that is made for a layer is of the dtype in which that computes, not of
+            the one of its weights.
 
     Raises:
         FormatError: Nothing says its shape.
@@ -61,9 +70,9 @@ def named_input(model: ModelPart) -> Value:
         where = config.child("layer")
     for key in _KEYS:
         if key in where:
-            return Value(name, _shape(where, where.value(key)), _dtype(where))
+            return Value(name, _shape(where, where.value(key)), _made_for(where, keras_3))
     if model.built_for is not None:
-        return Value(name, _shape(config, model.built_for), _dtype(config))
+        return Value(name, _shape(config, model.built_for), _made_for(config, keras_3))
     raise FormatError(
         f"{model.where} does not say the shape of its input",
         context=f"{first.kind} without batch_input_shape, and no build_input_shape",
@@ -85,7 +94,7 @@ def _shape(config: Config, value: Any) -> Shape:
 def _dtype(config: Config) -> str:
     # Keras 1 has `input_dtype` beside the layer's own, which it never writes.
     value = config.value("dtype", default=config.value("input_dtype", default=None))
-    if value is None or isinstance(value, dict):  # a policy: `float32` looks at it
+    if value is None:
         return "float32"
     if value not in DTYPES:
         raise UnsupportedError(
@@ -95,3 +104,12 @@ def _dtype(config: Config) -> str:
             code="dtype-policy",
         )
     return str(value)
+
+
+def _made_for(config: Config, keras_3: bool) -> str:
+    """Of the input of a layer that comes without one."""
+    value = config.value("dtype", default=None)
+    if isinstance(value, dict) or str(value).startswith(MIXED):
+        compute, variable = config.policy()
+        return compute if keras_3 else variable
+    return _dtype(config)

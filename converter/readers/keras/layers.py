@@ -9,10 +9,10 @@ from converter.description import Layer, Shape
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.cells import stacked_inside
 from converter.readers.keras.chain import Chain
-from converter.readers.keras.config import Config
+from converter.readers.keras.config import PREFIX, Config
 from converter.readers.keras.custom import description_of, unknown
 from converter.readers.keras.era import Writer
-from converter.readers.keras.nodes import PREFIX, refusal
+from converter.readers.keras.nodes import refusal
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from converter.description import (
     AnyOf,
@@ -113,7 +114,7 @@ class Masks:
         inner = inside(layer)
         made: Origin = ("value", mask.name)
         if isinstance(inner, Masking):
-            made = "any", ("unequal", source.name, inner.mask_value)
+            made = "any", unequal(source, inner.mask_value, inner.dtype)
         elif isinstance(inner, Embedding):
             made = unequal(source, 0)
         self.made[made] = mask
@@ -388,6 +389,9 @@ class Masks:
         kind, *parts = mask
         if kind == "value":
             return self.values[parts[0]]
+        cast: dict[str, Any] = {}
+        if kind == "unequal" and len(parts) == 3:
+            cast = {"dtype": parts.pop(), "autocast": True}
         inputs = [
             self.values[part] if isinstance(part, str) else self._built(part, user)
             for part in parts
@@ -395,7 +399,7 @@ class Masks:
         ]
         name = f"{user.name}:mask{len(self.made)}"
         makers: Mapping[str, Callable[[], Layer]] = {
-            "unequal": lambda: Unequal(name=name, number=parts[1]),
+            "unequal": lambda: Unequal(name=name, number=parts[1], **cast),
             "any": lambda: AnyOf(name=name),
             "or": lambda: JoinMasks(name=name, every=False),
             "and": lambda: JoinMasks(name=name, every=True),

@@ -6,7 +6,7 @@ from converter.description import Combination, Combine, Concatenate, Dot, Layer,
 from converter.description.model import ShapeMismatchError, axis_of
 from converter.errors import UnsupportedError
 from converter.readers.keras.branches import BRANCHES
-from converter.readers.keras.config import Config
+from converter.readers.keras.config import WHOLE, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import reads
 from converter.readers.keras.weights import Weights
@@ -15,15 +15,13 @@ from converter.readers.strict import shown
 
 @reads(*(combination.value for combination in Combination), several=True)
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     return Combine(**config.base(), combination=Combination(config.kind))
 
 
 @reads("Concatenate", several=True)
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32("int32", "int64")
     axis = config.integer("axis", least=-32, most=32, default=-1)
-    return Concatenate(**config.base(), axis=axis)
+    return Concatenate(**config.base(*WHOLE), axis=axis)
 
 
 MODES = {
@@ -68,7 +66,6 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Wri
 
 @reads("Dot", several=True)
 def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
-    config.float32()
     normalize = config.boolean("normalize", default=False)
     if normalize and writer.convolves:
         raise UnsupportedError(

@@ -16,13 +16,10 @@ from typing import Any
 
 from converter.errors import ConverterError
 from converter.readers.keras.calls import Arguments, Reference, is_tensor, reference
-from converter.readers.keras.config import is_registered, malformed
+from converter.readers.keras.config import PREFIX, is_registered, malformed
 from converter.readers.keras.refused import OPERATION, error
 from converter.readers.keras.tf_functions import FUNCTIONS
 from converter.readers.strict import shown
-
-PREFIX = "ops."
-"""Before the name of Keras 3's class: a class of the same name may be a layer as well."""
 
 CONSTANT = f"{PREFIX}Constant"
 

@@ -13,6 +13,7 @@ from converter.description import (
     Weight,
 )
 from converter.description.model import axis_of
+from converter.dtypes import HALVES
 from converter.errors import UnsupportedError
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
@@ -22,8 +23,7 @@ from converter.readers.keras.weights import Weights
 
 
 @reads("BatchNormalization")
-def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     for key in ("renorm", "fused", "virtual_batch_size", "adjustment", "mode"):
         harmless = (None, True, False) if key == "fused" else (None, False, 0)
         config.must_be(
@@ -38,8 +38,11 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writ
     size = (known_size(config, inputs[0], axis),)
     gamma = _weight(weights, "gamma", size, config.boolean("scale", default=True))
     beta = _weight(weights, "beta", size, config.boolean("center", default=True))
+    base = config.base()
+    if not writer.keras_3 and base["variable_dtype"] in HALVES:
+        base["variable_dtype"] = "float32"  # batch_normalization.py, _param_dtype
     return BatchNormalization(
-        **config.base(),
+        **base,
         axis=axis,
         gamma=gamma,
         beta=beta,
@@ -51,8 +54,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writ
 
 
 @reads("LayerNormalization")
-def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     config.must_be(
         "rms_scaling",
         False,
@@ -61,8 +63,11 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writ
     )
     axes = _axes(config, inputs[0], several=True)
     shape = tuple(known_size(config, inputs[0], axis) for axis in axes)
+    base = config.base()
+    if writer.keras_3:
+        base["autocast"] = False  # layer_normalization.py sets it
     return LayerNormalization(
-        **config.base(),
+        **base,
         axes=axes,
         gamma=_weight(weights, "gamma", shape, config.boolean("scale", default=True)),
         beta=_weight(weights, "beta", shape, config.boolean("center", default=True)),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from converter.description import Elementwise, Era, Function, Operation, Reduce, Reduction
+from converter.description import Cast, Elementwise, Era, Function, Operation, Reduce, Reduction
 from converter.description.operations import FLOAT, OF_WHOLE, TESTS
+from converter.dtypes import FLOATS
 from converter.readers.keras.era import Writer
 from converter.readers.keras.nodes import refusal
 
@@ -51,6 +52,9 @@ def check_dtypes(layer: Operation, dtypes: tuple[str, ...], where: str, writer: 
     Raises:
         UnsupportedError: It is one of those.
     """
+    other = [one for one in dtypes if one in FLOATS and one != FLOAT]
+    if other and not isinstance(layer, Cast):
+        raise refusal(where, f"inputs of {', '.join(dtypes)}: cast them to float32 before")
     kinds = {"float" if one == FLOAT else "bool" if one == "bool" else "whole" for one in dtypes}
     keras_3 = writer.era is Era.KERAS_3
     allowed = kinds

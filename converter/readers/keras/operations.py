@@ -26,10 +26,10 @@ from converter.description import (
     ShapeMismatchError,
 )
 from converter.description.model import axis_of
-from converter.readers.keras.config import Config
+from converter.readers.keras.config import PREFIX, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import reads
-from converter.readers.keras.nodes import CONSTANT, PREFIX, refusal
+from converter.readers.keras.nodes import CONSTANT, refusal
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
 

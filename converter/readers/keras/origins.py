@@ -5,6 +5,7 @@ beside the layers are the same mask if they are made the same way:
 
     ("value", NAME)               a tensor that is a mask itself
     ("unequal", NAME, NUMBER)     where a tensor is not that number
+    ("unequal", NAME, NUMBER, DTYPE)   the same, of the tensor in another dtype
     ("any", MASK)                 where any along the last axis is
     ("or", MASK, MASK, ...)       where any of them is, ("and", ...) where all of them are
     ("along", AXIS, MASK, ...)    one after another along an axis
@@ -17,9 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from converter.description import Value
+from converter.dtypes import FLOATS, nearest
 from converter.readers.keras.calls import Reference, operands
 
 Origin = tuple[Any, ...]
@@ -28,6 +28,7 @@ OPERATIONS = frozenset(
     {
         "Any",
         "BroadcastTo",
+        "Cast",
         "Concatenate",
         "ConvertToTensor",
         "ExpandDims",
@@ -53,12 +54,14 @@ class MaskOperation:
         inputs: Its tensors.
         constants: Its other arguments.
         axis: Of Any, ExpandDims and Concatenate.
+        dtype: Of Cast.
     """
 
     kind: str
     inputs: tuple[Reference, ...]
     constants: tuple[object, ...]
     axis: object
+    dtype: object = None
 
 
 def is_mask_operation(item: object) -> bool:
@@ -81,8 +84,10 @@ def mask_operation(item: Mapping[str, Any], where: str) -> MaskOperation:
     """
     inputs, constants = operands(item["inbound_nodes"][0], where)
     config = item.get("config")
-    axis = config.get("axis") if isinstance(config, dict) else None
-    return MaskOperation(item["class_name"], tuple(inputs), tuple(constants), axis)
+    own = config if isinstance(config, dict) else {}
+    return MaskOperation(
+        item["class_name"], tuple(inputs), tuple(constants), own.get("axis"), own.get("dtype")
+    )
 
 
 def leaves(
@@ -118,15 +123,19 @@ def origin(
         return None
     if operation.kind in ("NotEqual", "ZerosLike", "OnesLike"):
         source = operation.inputs[0] if len(operation.inputs) == 1 else None
+        cast = operations.get(source.layer) if source else None
+        if cast is not None and cast.kind == "Cast" and len(cast.inputs) == 1:
+            source = cast.inputs[0]
         if source is None or source.layer in operations:
             return None
         value = value_of(source)
+        dtype = "" if cast is None else cast.dtype
         if operation.kind != "NotEqual":
             return "like", operation.kind == "OnesLike", value.name, len(value.shape)
         (number,) = operation.constants if len(operation.constants) == 1 else (None,)
-        if not isinstance(number, int | float):
+        if not isinstance(number, int | float) or dtype not in ("", *FLOATS):
             return None
-        return unequal(value, number)
+        return unequal(value, number, str(dtype))
     found = [origin(operations, one, value_of, depth - 1) for one in operation.inputs]
     inner = [one for one in found if one is not None]
     if not inner or len(inner) < len(found):
@@ -177,9 +186,17 @@ def of_tensor(value: Value) -> Origin:
     return ("value", value.name) if value.dtype == "bool" else unequal(value, 0)
 
 
-def unequal(value: Value, number: float) -> Origin:
-    """Where a tensor is not that number, which is rounded as the tensor is."""
-    return "unequal", value.name, float(np.float32(number))
+def unequal(value: Value, number: float, dtype: str = "") -> Origin:
+    """Where a tensor is not that number, which is rounded as the tensor is.
+
+    Args:
+        value: The tensor.
+        number: As it is written.
+        dtype: Of the comparison; that of the tensor without it.
+    """
+    inside = dtype or (value.dtype if value.dtype in FLOATS else "float32")
+    cast = (dtype,) if dtype not in ("", value.dtype) else ()
+    return "unequal", value.name, nearest(number, inside), *cast
 
 
 def joined(how: str, masks: list[Origin]) -> Origin:

@@ -30,7 +30,6 @@ WINDOWS = {
 
 @reads(*WINDOWS)
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     pool, rank = WINDOWS[config.kind]
     size = config.sizes("pool_size", "pool_length", rank=rank, default=2)
     strides = size
@@ -49,7 +48,6 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
 
 @reads(*(f"Global{kind}" for kind in WINDOWS))
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     pool, rank = WINDOWS[config.kind.removeprefix("Global")]
     return GlobalPooling(
         **config.base(),
@@ -62,7 +60,6 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
 
 @reads(*(f"Adaptive{kind}" for kind in WINDOWS if "Pooling" in kind))
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     pool, rank = WINDOWS[config.kind.removeprefix("Adaptive")]
     return AdaptivePooling(
         **config.base(),

@@ -61,7 +61,6 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
 @reads("Bidirectional", several=True)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     """Two directions: a layer, and a copy of it that reads from the end, or another one."""
-    config.float32()
     mode = config.value("merge_mode", default="concat")
     modes = {None if merge is Merge.SEPARATE else merge.value: merge for merge in Merge}
     if not isinstance(mode, str | None) or mode not in modes:
@@ -170,7 +169,6 @@ def read_direction(
     config: Config, x: Shape, weights: Weights, writer: Writer, *, turned: bool = False
 ) -> Direction:
     """The cell of a layer: its own part in an archive, no part at all in HDF5."""
-    config.float32()
     config.boolean("unroll", default=False)
     backwards = config.boolean("go_backwards", default=False)
     if config.kind in CUDNN:
@@ -196,7 +194,6 @@ def read_cell(
         writer: Who wrote the file.
         go_backwards: The sequence is read from its end.
     """
-    config.float32()
     cell = CELLS[config.kind.removesuffix("Cell")]
     features, units = (
         known_size(config, x, -1),

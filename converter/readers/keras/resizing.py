@@ -24,7 +24,6 @@ RANKS = {"1D": 1, "2D": 2, "3D": 3}
 
 @reads(*(f"UpSampling{rank}" for rank in RANKS))
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
-    config.float32()
     return UpSampling(
         **config.base(),
         size=config.sizes("size", "length", rank=RANKS[config.kind[-2:]], default=2),
@@ -41,6 +40,7 @@ def _interpolation(config: Config, writer: Writer) -> Interpolation:
     # TensorFlow 1 aligned elements in another way: resize_bilinear without half-pixel centres.
     early = writer.era is Era.KERAS_2 or writer.number <= (2, 2)
     if word == "bilinear" and not early:
+        config.float32()
         return Interpolation.BILINEAR
     raise UnsupportedError(
         f"interpolation of {config.where} is not read",
@@ -53,7 +53,6 @@ def _interpolation(config: Config, writer: Writer) -> Interpolation:
 
 @reads(*(f"ZeroPadding{rank}" for rank in RANKS))
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     return ZeroPadding(
         **config.base(), ends=_ends(config, "padding", 1), channels_first=config.channels_first()
     )
@@ -61,7 +60,6 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
 
 @reads(*(f"Cropping{rank}" for rank in RANKS))
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     default = 1 if config.kind == "Cropping1D" else 0
     return Cropping(
         **config.base(),

@@ -25,8 +25,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         return _stacked(config, inputs, weights, writer)
     cell = config.child("cell")
     return Recurrent(
-        name=config.name,
-        trainable=cell.trainable,
+        **config.base() | {"trainable": cell.trainable},
         forward=read_direction(config, inputs[0], weights, writer),
         zero_output_for_mask=zeroes(config),
         **read_sequence(config, inputs[0], writer),
@@ -38,7 +37,6 @@ def _stacked(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer
 
     Only the first reads from the end: the others take what it read in the order of reading.
     """
-    config.float32()
     config.boolean("unroll", default=False)
     backwards = config.boolean("go_backwards", default=False)
     zeroed = zeroes(config)

@@ -14,6 +14,7 @@ from typing import NoReturn
 import numpy as np
 
 from converter.description import Stored
+from converter.dtypes import is_float
 from converter.errors import FormatError, WeightError
 from converter.readers.keras.architecture import LayerPart
 from converter.readers.keras.hdf5 import Dataset
@@ -166,7 +167,8 @@ def checked(expected: Expected, dataset: Dataset) -> Dataset:
             code="dtype",
         )
     kind, numbers = ("i", "whole") if expected.counts else ("f", "floating point")
-    if not expected.whole and dataset.dtype.kind != kind:
+    found = "f" if is_float(dataset.dtype.newbyteorder("=")) else dataset.dtype.kind
+    if not expected.whole and found != kind:
         raise WeightError(
             f"{expected.name} of {expected.owner.where} does not hold {numbers} numbers",
             context=f"dtype {dataset.dtype}",

@@ -51,7 +51,7 @@ def activation_config(
         return activation.kind
     part = activation_layer(activation, dialect)
     if part is not None:
-        return serialized(part, activation.kind, True, dialect, inside=True)
+        return serialized(part, activation.kind, dialect, policy=layer.policy, inside=True)
     parameters = dict(activation.parameters)
     if activation.kind == "hard_sigmoid" and dialect is Dialect.KERAS_3:
         rescaled = Part(
@@ -61,8 +61,8 @@ def activation_config(
             kind="ReLU", config={"max_value": 1.0, "negative_slope": 0.0, "threshold": 0.0}
         )
         steps = [
-            serialized(rescaled, "rescaling", True, dialect),
-            serialized(clipped, "re_lu", True, dialect),
+            serialized(rescaled, "rescaling", dialect, policy=layer.policy),
+            serialized(clipped, "re_lu", dialect, policy=layer.policy),
         ]
         return {
             "module": "keras.layers",

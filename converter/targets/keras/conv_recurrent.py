@@ -7,7 +7,16 @@ from typing import Any
 from converter.description import ConvDirection, ConvLSTM
 from converter.gates import Cell, bias_form, convolution_form
 from converter.targets.keras.activation import activation_config
-from converter.targets.keras.emit import Around, Dialect, Part, Variable, data_format, emit, refusal
+from converter.targets.keras.emit import (
+    Around,
+    Dialect,
+    Part,
+    Variable,
+    data_format,
+    emit,
+    initial,
+    refusal,
+)
 from converter.targets.keras.recurrent import check_zeroes, two_directions
 
 
@@ -58,6 +67,7 @@ def _direction(layer: ConvLSTM, direction: ConvDirection, around: Around) -> Par
         "return_state": layer.return_state,
         "go_backwards": direction.go_backwards,
         "stateful": layer.stateful,
+        **initial(layer),
     }
     inside = Part(kind=f"ConvLSTM{layer.rank}DCell", variables=tuple(variables))
     return Part(kind=f"ConvLSTM{layer.rank}D", config=config, parts=(("cell", inside),))

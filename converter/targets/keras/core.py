@@ -126,7 +126,14 @@ def _(layer: TimeDistributed, around: Around) -> Part:
     return Part(
         kind="TimeDistributed",
         config={
-            "layer": serialized(inner, name, layer.layer.trainable, around.dialect, inside=True)
+            "layer": serialized(
+                inner,
+                name,
+                around.dialect,
+                trainable=layer.layer.trainable,
+                policy=layer.layer.policy,
+                inside=True,
+            )
         },
         parts=(("layer", inner),),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from converter.description import Call, Layer, Weight
 from converter.description.model import Shape
+from converter.dtypes import HALVES
 from converter.errors import UnsupportedError
 from converter.gates import AS_IS, Form
 from converter.registry import Registry
@@ -97,15 +98,22 @@ emit: Registry[Callable[[Any, Around], Part]] = Registry("form in Keras")
 
 
 def serialized(
-    part: Part, name: str, trainable: bool, dialect: Dialect, *, inside: bool = False
+    part: Part,
+    name: str,
+    dialect: Dialect,
+    *,
+    trainable: bool = True,
+    policy: str = "float32",
+    inside: bool = False,
 ) -> dict[str, Any]:
     """A layer as a config holds it.
 
     Args:
         part: What it is.
         name: Of the layer.
-        trainable: Whether it is not frozen.
         dialect: Who is to read it.
+        trainable: Whether it is not frozen.
+        policy: In which dtypes it computes and keeps its weights.
         inside: It is in the config of another layer, where Keras 3 always wants to know its module.
     """
     if part.operation:
@@ -115,7 +123,7 @@ def serialized(
             "config": {"name": name, **part.config},
             "registered_name": part.kind,
         }
-    config: dict[str, Any] = {"name": name, "trainable": trainable, "dtype": "float32"}
+    config: dict[str, Any] = {"name": name, "trainable": trainable, "dtype": policy}
     if part.kind.startswith(("SpatialDropout", "Discretization")):  # they take no such argument
         del config["trainable"]
     config |= part.config
@@ -159,6 +167,15 @@ def operation(
             "legacy-operation",
         )
     return Part(kind=kind, config=config or {}, operation=module, **more)
+
+
+def initial(layer: Layer) -> dict[str, str]:
+    """How a recurrent layer draws the weights that are loaded then.
+
+    By default, orthogonal matrices, which no backend draws in half precision.
+    """
+    half = layer.variable_dtype in HALVES
+    return {"recurrent_initializer": "glorot_uniform"} if half else {}
 
 
 def refusal(layer: Layer, found: str, hint: str, code: str) -> UnsupportedError:

@@ -105,7 +105,9 @@ def _list(group: h5py.Group, name: str, texts: list[str]) -> None:
 def _put(group: h5py.Group, placement: Placement, name: str, disk: Disk) -> None:
     """One array, read now, as a contiguous dataset without a date."""
     ((_, array),) = placement.tensors()
-    group.create_dataset(name, data=np.asarray(array, order="C"), track_times=False)
+    made = group.create_dataset(name, data=np.asarray(array, order="C"), track_times=False)
+    if array.dtype.name == "bfloat16":  # two bytes without a meaning, to HDF5
+        made.attrs["dtype"] = "bfloat16"
     disk.check()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from converter.description import Call, Constant, Layer, Model, Value
 from converter.errors import UnsupportedError
-from converter.targets.keras.emit import Around, Dialect, Part, emit
+from converter.targets.keras.emit import Around, Dialect, Part, emit, refusal
 from converter.targets.keras.masks import Mask, mask_refusal, masks_of
 from converter.targets.keras.operations import literal
 from converter.targets.keras.order import Node, layer_order
@@ -158,6 +158,7 @@ class Graph:
             given=self._given(call),
         )
         if self.dialect is Dialect.LEGACY:
+            self._check_legacy_dtype(layer)
             self._check_legacy(call, bool(use.states))
         self._used(item, use, call)
 
@@ -197,6 +198,16 @@ class Graph:
             )
             for argument, masks in self._masks.given.get(call.outputs[0].name, {}).items()
         )
+
+    def _check_legacy_dtype(self, layer: Layer) -> None:
+        """Refuse arrays of bfloat16, which neither reads from a legacy `.h5`."""
+        if layer.variable_dtype == "bfloat16" and layer.weights:
+            raise refusal(
+                layer,
+                "weights in bfloat16, which neither tf_keras nor Keras 3 reads out of .h5",
+                "--to keras writes a file for Keras 3 alone",
+                "legacy-bfloat16",
+            )
 
     def _check_legacy(self, call: Call, given_states: bool) -> None:
         """Refuse what Keras 3 does not read from a legacy `.h5`, or tf_keras does otherwise."""
@@ -255,8 +266,10 @@ class Graph:
         match mask:
             case ("tensor", str(name)):
                 result = self._where[name]
-            case ("unequal", str(name), float(number)):
+            case ("unequal", str(name), float(number), *cast):
                 x = self._where[name]
+                if cast:
+                    x = self._cast(x, str(cast[0]))
                 value = Value(f"{name}:unequal", x.value.shape, "bool")
                 result = self._operation("NotEqual", {}, (x,), value, (None, number))
             case ("any", tuple(inner)):
@@ -273,6 +286,13 @@ class Graph:
         self._made[mask] = result
         return result
 
+    def _cast(self, x: Result, dtype: str) -> Result:
+        key: Mask = ("cast", x.value.name, dtype)
+        if key not in self._made:
+            value = Value(f"{x.value.name}:cast to {dtype}", x.value.shape, dtype)
+            self._made[key] = self._operation("Cast", {"dtype": dtype}, (x,), value)
+        return self._made[key]
+
     def _operation(
         self,
         kind: str,
@@ -284,7 +304,8 @@ class Graph:
         name = value.name
         while name in self.items:
             name += "'"
-        item = Item(Part(kind=kind, config=config, operation="numpy"), None)
+        module = "core" if kind == "Cast" else "numpy"
+        item = Item(Part(kind=kind, config=config, operation=module), None)
         item.uses.append(Use(tensors=tensors, operands=operands or (None,) * len(tensors)))
         self.items[name] = item
         return Result((name, 0), 0, value)

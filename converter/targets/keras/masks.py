@@ -117,7 +117,8 @@ class Masks:
         mask = _passed(call, given)
         x = call.inputs[0].name
         if isinstance(inner, Masking):
-            mask = "any", ("unequal", x, inner.mask_value)
+            cast = () if inner.dtype == call.inputs[0].dtype else (inner.dtype,)
+            mask = "any", ("unequal", x, inner.mask_value, *cast)
         elif isinstance(inner, Embedding) and inner.mask_zero:
             mask = "unequal", x, 0.0
         if isinstance(inner, Masking) or (isinstance(inner, Embedding) and inner.mask_zero):
@@ -144,7 +145,8 @@ class Masks:
         inner = [self.made.get(value.name, ("tensor", value.name)) for value in call.inputs]
         match layer:
             case Unequal():
-                return "unequal", first, layer.number
+                cast = (layer.dtype,) if layer.autocast else ()
+                return "unequal", first, layer.number, *cast
             case AnyOf():
                 return "any", inner[0]
             case EveryStep():
@@ -220,7 +222,7 @@ def _plain(mask: Mask) -> Mask:
 def can_state(mask: Mask) -> bool:
     """Whether operations can make a mask in a file."""
     match mask:
-        case ("tensor", _) | ("unequal", _, _):
+        case ("tensor", _) | ("unequal", _, _) | ("unequal", _, _, _):
             return True
         case ("any", tuple(inner)):
             return can_state(inner)

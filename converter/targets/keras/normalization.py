@@ -9,6 +9,7 @@ from converter.description import (
     RMSNormalization,
     UnitNormalization,
 )
+from converter.dtypes import wider
 from converter.targets.keras.emit import Around, Dialect, Part, Variable, emit, refusal
 
 
@@ -39,6 +40,16 @@ def _(layer: LayerNormalization, around: Around) -> Part:
             f"axis {list(layer.axes)}: Keras 3 loses several axes of a layer when it opens .h5",
             "--to keras writes a file for Keras 3 alone",
             "legacy-axes",
+        )
+    legacy = around.dialect is Dialect.LEGACY
+    (x,) = around.call.inputs
+    if wider(x.dtype, layer.dtype) != layer.dtype and (legacy or layer.autocast):
+        raise refusal(
+            layer,
+            f"a LayerNormalization in {layer.dtype} of a tensor in {x.dtype}, which tf_keras casts "
+            "first and Keras 3 takes as it is",
+            "--to pytorch can say it",
+            "keras-cast",
         )
     return Part(
         kind="LayerNormalization",

@@ -13,6 +13,7 @@ from converter.targets.keras.emit import (
     Part,
     Variable,
     emit,
+    initial,
     refusal,
     serialized,
 )
@@ -44,7 +45,14 @@ def two_directions(
 ) -> Part:
     """Bidirectional of two layers."""
     own = [
-        serialized(part, part.kind.lower(), layer.trainable, around.dialect, inside=True)
+        serialized(
+            part,
+            part.kind.lower(),
+            around.dialect,
+            trainable=layer.trainable,
+            policy=layer.policy,
+            inside=True,
+        )
         for part in (forward, backward)
     ]
     counts = [len(list(part.placed())) for part in (forward, backward)]
@@ -122,6 +130,7 @@ def _direction(layer: Recurrent, direction: Direction, around: Around) -> Part:
         "go_backwards": direction.go_backwards,
         "stateful": layer.stateful,
         "unroll": False,
+        **initial(layer),
     }
     if cell is not Cell.RNN:
         config["recurrent_activation"] = activation_config(

@@ -149,7 +149,13 @@ class _Writing:
 
     def _layer(self, name: str, item: Item) -> dict[str, Any]:
         new = self.names[name]
-        config = serialized(item.part, new, item.trainable, self.graph.dialect)
+        config = serialized(
+            item.part,
+            new,
+            self.graph.dialect,
+            trainable=item.trainable,
+            policy=item.layer.policy if item.layer else "float32",
+        )
         nodes = [self._node(item.part, use) for use in item.uses]
         return {**config, "name": new, "inbound_nodes": nodes}
 

@@ -15,7 +15,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from converter import __version__
 from converter.description import Model, Shape, ShapeMismatchError, Value
-from converter.errors import UsageError
+from converter.errors import UnsupportedError, UsageError
 from converter.metadata import STATES
 from converter.targets.onnx import (  # noqa: F401  each family registers its handlers
     attention,
@@ -97,6 +97,7 @@ def write_graph(model: Model, opset: int = USUAL) -> Written:
             hint=f"--opset {OLDEST} to {newest}; {USUAL} is what most runtimes read",
             code="opset",
         )
+    _check_dtypes(model)
     graph = Graph(model, opset)
     values = [*model.inputs, *(value for call in model.calls for value in call.outputs)]
     for value in values:
@@ -141,6 +142,18 @@ def write_graph(model: Model, opset: int = USUAL) -> Written:
         dict(graph.scanned),
         tuple(pairs),
     )
+
+
+def _check_dtypes(model: Model) -> None:
+    """Refuse what computes in another dtype than float32."""
+    for layer in model.layers:
+        if layer.dtype != "float32":
+            raise UnsupportedError(
+                f"layer '{layer.name}' cannot be written as ONNX in {layer.dtype}",
+                context="onnxruntime has LSTM, GRU and RNN in float32 alone",
+                hint="--to pytorch computes in the dtypes of the source",
+                code="onnx-dtype",
+            )
 
 
 def _output(value: Value, graph: Graph, lengths: Lengths) -> ir.Value:

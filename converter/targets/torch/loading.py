@@ -27,7 +27,11 @@ def module_of(source: Source, tensors: Mapping[str, Array] | None = None) -> nn.
     arrays = {name: array for placement in source.placements for name, array in placement.tensors()}
     if tensors is not None:
         arrays = {name: tensors[name] for name in arrays}
-    module.load_state_dict(
-        {name: torch.from_numpy(np.array(array, order="C")) for name, array in arrays.items()}
-    )
+    module.load_state_dict({name: _tensor(array) for name, array in arrays.items()})
     return module.eval()
+
+
+def _tensor(array: Array) -> torch.Tensor:
+    """What a parameter copies; of bfloat16, which NumPy and PyTorch do not share, in float32."""
+    kind = np.float32 if array.dtype.name == "bfloat16" else array.dtype
+    return torch.from_numpy(np.array(array, kind, order="C"))

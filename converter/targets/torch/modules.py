@@ -260,7 +260,7 @@ def masked(
     rows = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
     sequences, ends = [], []
     for k, own in enumerate(module.all_weights):
-        weights: Sequence[Tensor] = own
+        weights: Sequence[Tensor] = [weight.to(x.dtype) for weight in own]
         # Backwards is forwards through what is turned round.
         steps, counts = (x.flip(1), mask.flip(1)) if k else (x, mask)
         steps = steps[rows, (~counts).byte().argsort(dim=1, stable=True)]

@@ -25,7 +25,7 @@ from converter.gates import AS_IS
 from converter.targets.placement import Placement
 from converter.targets.torch.emit import emit
 from converter.targets.torch.layout import statement
-from converter.targets.torch.source import Held, Source
+from converter.targets.torch.source import TO, Held, Source
 
 OPERATORS: Mapping[Function, str] = {
     Function.ADD: "+",
@@ -207,7 +207,7 @@ def _(layer: Einsum, source: Source) -> None:
     source.give(source.outputs[0], f'torch.einsum("{layer.equation}", {", ".join(texts)})')
 
 
-CASTS = {"float32": "float()", "int32": "int()", "int64": "long()", "bool": "bool()"}
+CASTS = {**TO, "int32": ".int()", "int64": ".long()", "bool": ".bool()"}
 
 
 @emit.register(Cast)
@@ -218,7 +218,7 @@ def _(layer: Cast, source: Source) -> None:
     if value.dtype == layer.dtype:
         source.hold(output, x.text, x, compound=x.compound)
         return
-    source.hold(output, f"{x.atom}.{CASTS[layer.dtype]}", x)
+    source.hold(output, f"{x.atom}{CASTS[layer.dtype]}", x)
 
 
 @emit.register(OneHot)

@@ -12,7 +12,7 @@ from converter.activations import SIGMOID, TANH, Activation
 from converter.description import Direction, Drops, Merge, Recurrent, Value, Weight
 from converter.gates import LAYOUTS, STATES, Cell, Form, bias_form, kernel_form, split_bias_form
 from converter.targets.torch.emit import callable_text, emit
-from converter.targets.torch.source import Source
+from converter.targets.torch.source import Source, is_mixed
 
 RELU = Activation.of("relu")
 
@@ -187,7 +187,8 @@ def _called(layer: Recurrent, module: str, one: _Pass, source: Source, x: str, i
         states = f", {initial}" if initial else ""
         whole = layer.return_state or layer.stateful
         kept = ", keep_c=True" if whole and one.direction.cell is Cell.LSTM else ""
-        return f"{source.copied('masked')}({module}, {x}, {mask}{states}{from_state}{kept})"
+        inside = f"{module}.module" if is_mixed(layer) else module
+        return f"{source.copied('masked')}({inside}, {x}, {mask}{states}{from_state}{kept})"
     return f"{module}({x}, {initial or None}, {mask}{from_state})"
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from converter.activations import Activation
 from converter.description import Call, Layer, Model, Value, Weight
 from converter.description.model import Shape
+from converter.dtypes import HALVES
 from converter.gates import AS_IS, Array, Form
 from converter.targets.placement import Placement
 from converter.targets.torch.layout import COLUMNS, statement
@@ -25,6 +26,14 @@ from converter.targets.torch.names import (
     MODULE_ATTRIBUTES,
     identifier,
 )
+
+TO = {
+    "float16": ".half()",
+    "bfloat16": ".bfloat16()",
+    "float32": ".float()",
+    "float64": ".double()",
+}
+"""What makes a tensor or a module one of that dtype."""
 
 RESET = "reset_states"
 """The method of a model that keeps states."""
@@ -83,6 +92,12 @@ class Source:
     call: Call | None = None
 
     @property
+    def dtype(self) -> str:
+        """In which every layer keeps its weights; "" where they differ."""
+        kinds = {layer.variable_dtype for layer in self.model.layers if layer.weights}
+        return kinds.pop() if len(kinds) == 1 else ""
+
+    @property
     def inputs(self) -> tuple[Value, ...]:
         """Of the call in hand."""
         return self.call.inputs if self.call else ()
@@ -128,10 +143,16 @@ class Source:
             note: A comment on its line.
         """
         known = (layer.name, part) in self.attributes
-        name = self.attribute(layer, part)
+        name = reached = self.attribute(layer, part)
         if known:
             return f"self.{name}"
-        self.modules.extend(statement(f"self.{name} = {constructor}", 8, note))
+        if parameters or shared:
+            if layer.variable_dtype not in ("float32", self.dtype):
+                constructor += TO[layer.variable_dtype]
+            if is_mixed(layer):
+                constructor = f"{self.copied('Mixed')}({constructor}, torch.{layer.dtype})"
+                name = f"{name}.module"
+        self.modules.extend(statement(f"self.{reached} = {constructor}", 8, note))
         for parameter, weight in (parameters or {}).items():
             pair = weight if isinstance(weight, tuple) else (weight, AS_IS)
             self.placements.append(Placement((f"{name}.{parameter}",), *pair))
@@ -151,7 +172,7 @@ class Source:
                 note = "" if self.frozen_before else reason
                 self.modules.extend(statement(text, 8, note))
                 self.frozen_before = True
-        return f"self.{name}"
+        return f"self.{reached}"
 
     def state(self, layer: Layer, part: str, zeros: str) -> str:
         """Declare a buffer that is kept from call to call, once: "self.lstm_h".
@@ -164,6 +185,8 @@ class Source:
         known = (layer.name, part) in self.attributes
         name = self.attribute(layer, part)
         if not known:
+            if layer.dtype not in ("float32", self.dtype):
+                zeros += TO[layer.dtype]
             text = f'self.register_buffer("{name}", {zeros}, persistent=False)'
             self.modules.extend(statement(text, 8))
             self.states.append(name)
@@ -335,6 +358,16 @@ def is_compound(text: str) -> bool:
     """Whether an expression needs brackets before a dot."""
     node = ast.parse(text, mode="eval").body
     return not isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+
+
+def is_mixed(layer: Layer) -> bool:
+    """Whether its weights are cast when they are used.
+
+    Those of a normalization are not, if it computes in half precision: PyTorch's own takes them in
+    float32 then, and computes in float32 inside, as Keras does.
+    """
+    cast = layer.casts_weights or layer.dtype not in HALVES
+    return cast and layer.variable_dtype != layer.dtype
 
 
 def _in_two(text: str) -> tuple[str, str] | None:

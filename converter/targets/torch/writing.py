@@ -9,7 +9,7 @@ from pathlib import Path
 
 from converter import __version__
 from converter.activations import Activation
-from converter.description import Model, Value
+from converter.description import Model, Value, with_casts
 from converter.targets.torch import (  # noqa: F401  each family registers its handlers
     attention,
     conv_recurrent,
@@ -29,7 +29,7 @@ from converter.targets.torch import (  # noqa: F401  each family registers its h
 from converter.targets.torch.emit import emit
 from converter.targets.torch.layout import COLUMNS, statement
 from converter.targets.torch.names import FILE_NAMES, LONGEST_VARIABLE, class_name, identifier
-from converter.targets.torch.source import RESET, Held, Source, fill, shape_words
+from converter.targets.torch.source import RESET, TO, Held, Source, fill, shape_words
 
 LOAD = '''def load(path: str | Path | None = None) -> {name}:
     """The model with its weights, in eval mode; they lie beside this file."""
@@ -43,6 +43,7 @@ MANY = 4
 
 COPIED = (
     "modules.py",
+    "mixed_modules.py",
     "conv_modules.py",
     "attention_modules.py",
     "dropout_modules.py",
@@ -50,7 +51,7 @@ COPIED = (
 )
 """Files of which classes and functions are copied into a generated file that needs them."""
 
-RESERVED = FILE_NAMES | {"Callable", "Sequence"}
+RESERVED = FILE_NAMES | {"Callable", "Sequence", "functional_call"}
 
 
 def write_source(model: Model) -> Source:
@@ -60,7 +61,8 @@ def write_source(model: Model) -> Source:
         UnsupportedError: A layer cannot be expressed.
     """
     source = Source(model)
-    source.uses = Counter(value.name for call in model.calls for value in call.needs)
+    calls = with_casts(model).calls
+    source.uses = Counter(value.name for call in calls for value in call.needs)
     source.uses.update(value.name for value in model.outputs)
     names = ["x"] if len(model.inputs) == 1 and _is_automatic(model.inputs[0]) else []
     for value in model.inputs[len(names) :]:
@@ -70,7 +72,7 @@ def write_source(model: Model) -> Source:
         source.variables.add(name)
         source.parameters.append(name)
         source.kept.add(name)
-    for call in model.calls:
+    for call in calls:
         source.call = call
         emit[call.layer](call.layer, source)
         source.uses.subtract(value.name for value in call.needs)
@@ -135,9 +137,10 @@ def _imports(code: str) -> str:
         lines.append("import torch")
     if "F." in code:
         lines.append("import torch.nn.functional as F")
-    return "\n".join(
-        [*lines, "from safetensors.torch import load_model", "from torch import Tensor, nn"]
-    )
+    lines += ["from safetensors.torch import load_model", "from torch import Tensor, nn"]
+    if "functional_call(" in code:
+        lines.append("from torch.func import functional_call")
+    return "\n".join(lines)
 
 
 def _function(name: str, activation: Activation) -> str:
@@ -155,7 +158,10 @@ def _class_text(source: Source, name: str) -> str:
         kind = "tuple[Tensor, ...]"
     given = ", ".join(["self", *(f"{one}: Tensor" for one in source.parameters)])
     lines = [f"class {name}(nn.Module):", *_docstring(source), ""]
-    lines += ["    def __init__(self) -> None:", "        super().__init__()", *source.modules, ""]
+    lines += ["    def __init__(self) -> None:", "        super().__init__()", *source.modules]
+    if source.dtype not in ("", "float32"):
+        lines.append(f"        self{TO[source.dtype]}")
+    lines.append("")
     lines += _reset(source)
     lines += statement(f"def forward({given}) -> {kind}:", 4)
     for target, text, comment in source.statements:

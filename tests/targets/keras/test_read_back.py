@@ -23,10 +23,6 @@ FILES = sorted(
     if path.suffix in {".keras", ".h5"} and not path.stem.endswith("_weights")
 )
 
-NOT_READ = {
-    "keras3/dtype_float64.keras": "dtype-policy",
-}
-"""What the reader refuses, by the code of its error."""
 
 NOT_LEGACY = frozenset(
     {
@@ -80,9 +76,7 @@ def same(name: str, suffix: str, folder: Path) -> None:
         assert np.abs(one - other).max() <= tolerance * np.abs(other).max()
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in FILES if name not in {*NOT_READ, *NOT_IN_KERAS_3}]
-)
+@pytest.mark.parametrize("name", [name for name in FILES if name not in NOT_IN_KERAS_3])
 def test_an_archive_is_the_same_model(name: str, tmp_path: Path) -> None:
     same(name, ".keras", tmp_path)
 
@@ -95,12 +89,7 @@ def test_what_keras_3_would_compute_otherwise_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name in FILES
-        if name.endswith(".keras") and name not in {*NOT_READ, *NOT_IN_KERAS_3}
-    ],
+    "name", [name for name in FILES if name.endswith(".keras") and name not in NOT_IN_KERAS_3]
 )
 def test_a_legacy_file_is_the_same_model_or_refused(name: str, tmp_path: Path) -> None:
     code = refusal(name)
@@ -128,12 +117,5 @@ def test_several_axes_are_lost_in_a_legacy_file(name: str, code: str) -> None:
 
 
 def test_most_models_can_be_said_in_a_legacy_file() -> None:
-    refused = [name for name in FILES if name not in NOT_READ and refusal(name)]
+    refused = [name for name in FILES if refusal(name)]
     assert 0 < len(refused) < len(FILES) / 4
-
-
-@pytest.mark.parametrize("name", sorted(NOT_READ))
-def test_what_is_not_read_yet_is_on_the_list(name: str) -> None:
-    with pytest.raises(UnsupportedError) as caught:
-        converter.read(DATA / name)
-    assert caught.value.code == NOT_READ[name]

@@ -1,0 +1,26 @@
+"""Mixed precision; the text of a class is copied into a generated file that needs it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+
+class Mixed(nn.Module):
+    """A module that computes in another dtype than its parameters have: mixed precision.
+
+    They are cast each time, so that training changes them as they are.
+    """
+
+    def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.module = module
+        self.dtype = dtype
+
+    def forward(self, *inputs: Tensor | None, **settings: bool) -> Tensor | tuple[Tensor, ...]:
+        """As that of the module; inputs are of `dtype`."""
+        parameters = self.module.named_parameters()
+        own = {name: parameter.to(self.dtype) for name, parameter in parameters}
+        results: Tensor | tuple[Tensor, ...] = functional_call(self.module, own, inputs, settings)
+        return results
