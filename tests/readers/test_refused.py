@@ -43,7 +43,7 @@ def test_an_embedding_without_a_mask_is_read(one: One) -> None:
 
 def test_a_lambda_is_never_run(file: Path, error_of: Error) -> None:
     code = {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": None}}
-    help_ = "  help:  replace it by layers of Keras itself"
+    help_ = "  help:  make it a class and describe that, see docs/custom-layers.md"
     expected = (
         "error[lambda-layer]: layer 'l' of model is a Lambda: its Python code is in the file\n"
         f'  found: "Lambda": code that is never run\n{help_}'
@@ -64,7 +64,7 @@ def test_a_lambda_as_an_activation_is_never_run(file: Path, error_of: Error) -> 
     assert refusal(error_of, file, layer("Dense", "d", units=2, activation=code)) == (
         "error[lambda-layer]: activation of layer 'd' of model is a Lambda: its Python code is in "
         'the file\n  found: {"class_name": "__lambda__", "config": {"value": "4wEAAAA="}}\n'
-        "  help:  replace it by layers of Keras itself"
+        "  help:  make it a class and describe that, see docs/custom-layers.md"
     )
 
 

@@ -28,7 +28,7 @@ LAMBDA = Reason(
     "lambda-layer",
     "is a Lambda: its Python code is in the file",
     "code that is never run",
-    "replace it by layers of Keras itself",
+    "make it a class and describe that, see docs/custom-layers.md",
 )
 CELLS = Reason(
     "rnn-cells",
