@@ -12,7 +12,7 @@ from converter.readers.keras.calls import Arguments, Reference, calls, tensors
 from converter.readers.keras.config import Config, is_registered, malformed, serialized
 from converter.readers.keras.custom import unknown
 from converter.readers.keras.nodes import CONSTANT, is_operation, read_operation
-from converter.readers.keras.origins import MaskOperation, is_mask_operation, mask_operation
+from converter.readers.keras.origins import HOME, MaskOperation, is_mask_operation, mask_operation
 from converter.readers.keras.refused import refuse
 from converter.readers.strict import named, shown
 
@@ -203,6 +203,7 @@ def _model(
     for item in layers:
         if is_mask_operation(item):
             model.mask_operations[_name(item, model)] = mask_operation(item, model.where)
+            item = {"module": HOME, **item}  # `.h5` does not say it
         layer = _layer(item, model, prefix)
         if layer.name in names:
             raise FormatError(

@@ -41,6 +41,9 @@ OPERATIONS = frozenset(
 )
 """The operations with which Keras 3 makes masks, and writes them down beside the layers."""
 
+HOME = "keras.src.ops.numpy"
+"""Where they are."""
+
 DEEPEST = 64
 """Operations one behind the other: Keras writes a few a mask, and a file may have a cycle."""
 
