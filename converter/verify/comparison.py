@@ -30,6 +30,7 @@ from converter.dtypes import FLOATS, HALVES, as_type, is_float, numpy_dtype, uni
 from converter.gates import Array
 from converter.judge import Judge
 from converter.verify.inputs import MOVERS, Case
+from converter.verify.rounding import Terms, rounded
 from converter.verify.verdict import Comparison
 
 DRAWS = 8
@@ -57,22 +58,35 @@ class Expected:
         answer: The judge's.
         deviation: How far it moves when everything moves by one unit in the last place.
         inside: The dtypes in which it is computed.
+        moved: False where weights and inputs alone move it by nothing.
     """
 
     answer: Array
     deviation: float
     inside: frozenset[str]
+    moved: bool = True
 
 
-def compare(model: Model, cases: Sequence[Case], answers: Answers) -> list[Comparison]:
-    """Every output of every case, in order; those that are too many after them."""
+def compare(
+    model: Model, cases: Sequence[Case], answers: Answers, terms: Terms | None = None
+) -> list[Comparison]:
+    """Every output of every case, in order; those that are too many after them.
+
+    Args:
+        model: Of which the judge answers.
+        cases: What goes in.
+        answers: Those of the runtime.
+        terms: Which activations of the runtime round more than their results.
+    """
     compared: list[Comparison] = []
-    for case, expected in zip(cases, expectations(model, cases), strict=True):
+    for case, expected in zip(cases, expectations(model, cases, terms), strict=True):
         given = answers(case.arrays)
         count = len(model.outputs)
         answered = [*given[:count], *[None] * (count - len(given))]
         compared += [
-            compare_output(case.name, value, one.answer, array, one.deviation, one.inside)
+            compare_output(
+                case.name, value, one.answer, array, one.deviation, one.inside, moved=one.moved
+            )
             for value, one, array in zip(model.outputs, expected, answered, strict=True)
         ]
         compared += [
@@ -87,13 +101,21 @@ def compare(model: Model, cases: Sequence[Case], answers: Answers) -> list[Compa
     return compared
 
 
-def expectations(model: Model, cases: Sequence[Case]) -> list[list[Expected]]:
-    """Each output of each case."""
+def expectations(
+    model: Model, cases: Sequence[Case], terms: Terms | None = None
+) -> list[list[Expected]]:
+    """Each output of each case; `terms` as for `compare`."""
     truth = answers_of_judge(Judge(model), cases)
-    spread = _deviations(model, cases, truth)
+    spread = _deviations(model, cases, truth, terms or {})
     inside = [_dtypes(model, value) for value in model.outputs]
+    least = [max((FLOATS[name].normal for name in kinds), default=0.0) for kinds in inside]
     return [
-        [Expected(*one) for one in zip(answers, deviations, inside, strict=True)]
+        [
+            Expected(answer, deviation, kinds, moved=plain > smallest)
+            for answer, (deviation, plain), kinds, smallest in zip(
+                answers, deviations, inside, least, strict=True
+            )
+        ]
         for answers, deviations in zip(truth, spread, strict=True)
     ]
 
@@ -115,20 +137,26 @@ def answers_of_judge(judge: Judge, cases: Sequence[Case]) -> list[list[Array]]:
 
 
 def _deviations(
-    model: Model, cases: Sequence[Case], truth: Sequence[Sequence[Array]]
-) -> list[list[float]]:
-    """How far each output moves when everything moves by one unit in the last place."""
-    largest = [[0.0] * len(model.outputs) for _ in cases]
+    model: Model, cases: Sequence[Case], truth: Sequence[Sequence[Array]], terms: Terms
+) -> list[list[tuple[float, float]]]:
+    """How far each output moves when everything moves by one unit in the last place.
+
+    The second number is without the terms, which are moved in every other draw.
+    """
+    largest = [[(0.0, 0.0)] * len(model.outputs) for _ in cases]
     for draw in range(DRAWS):
         generator = np.random.default_rng(draw)
-        moved = _Moving(model, generator)
+        plain = not (terms and draw % 2)
+        moved = _Moving(model if plain else rounded(model, terms, generator), generator)
         shaken = [_shaken(model, case, generator) for case in cases]
         for k, outputs in enumerate(answers_of_judge(moved, shaken)):
             for j, (output, expected) in enumerate(zip(outputs, truth[k], strict=True)):
                 with np.errstate(invalid="ignore"):
                     distance = np.abs(output - expected)
                 known = distance[np.isfinite(distance)]
-                largest[k][j] = max(largest[k][j], float(known.max(initial=0)))
+                far = float(known.max(initial=0))
+                most, without = largest[k][j]
+                largest[k][j] = max(most, far), max(without, far) if plain else without
     return largest
 
 
@@ -196,6 +224,8 @@ def compare_output(
     given: Array | None,
     deviation: float,
     inside: frozenset[str] = frozenset({"float32"}),
+    *,
+    moved: bool = True,
 ) -> Comparison:
     """One output against the judge's: shape and dtype before any value, NaN in the same places.
 
@@ -206,6 +236,7 @@ def compare_output(
         given: Of the runtime; None if there is none.
         deviation: How far one unit in the last place moves it.
         inside: The dtypes in which it is computed.
+        moved: See `Expected`.
     """
     if given is None:
         return Comparison(case=case, output=value.name, shape=(), reason="it is missing")
@@ -248,5 +279,5 @@ def compare_output(
         where=where,
         reason="" if error <= tolerance else f"{error:.3g} over the tolerance {tolerance:.3g}",
         conditioned=conditioned,
-        moved=deviation > least or kind != "f",
+        moved=(moved and deviation > least) or kind != "f",
     )

@@ -22,6 +22,7 @@ from converter.targets.onnx import Written, write_graph
 from converter.targets.onnx.stored import by_address, read_stored
 from converter.verify.comparison import Expected, compare, compare_output
 from converter.verify.inputs import cases
+from converter.verify.rounding import ONNXRUNTIME
 from converter.verify.vector import read_vector, sampled
 from converter.verify.verdict import Comparison, Status, Verdict
 
@@ -47,7 +48,7 @@ def verify_onnx(written: Written, path: Path, name: str = "") -> Verdict:
     failure = ""
     session = _runtime().open(path)
     try:
-        compared = compare(model, tuple(cases(model)), session.run)
+        compared = compare(model, tuple(cases(model)), session.run, ONNXRUNTIME)
     except ArtefactFailure as error:
         failure = f"it fails on inputs that the source takes: {error}"
     known = sum(len(one.weight.stored) for one in written.placements if not one.added)
@@ -111,7 +112,8 @@ def _compared(
         return
     for (value, one), array in zip(outputs, given, strict=True):
         if array.shape == value.shape:
-            yield compare_output(case, value, one.answer, sampled(array), one.deviation)
+            kept = sampled(array)
+            yield compare_output(case, value, one.answer, kept, one.deviation, moved=one.moved)
             continue
         reason = f"shape {array.shape}; expected {value.shape}"
         yield Comparison(case=case, output=value.name, shape=tuple(array.shape), reason=reason)
@@ -152,7 +154,7 @@ def _first_difference(written: Written, tensors: Mapping[str, Array], verdict: V
     names = {one.case for one in verdict.comparisons if one.reason and one.conditioned}
     shown = [case for case in cases(model) if case.name in names]
     try:
-        compared = compare(whole, shown, session.run)
+        compared = compare(whole, shown, session.run, ONNXRUNTIME)
     except ArtefactFailure:
         return ""
     wrong = {layers[one.output] for one in compared if one.reason and one.conditioned}

@@ -13,6 +13,7 @@ from converter.errors import FormatError
 from converter.gates import Array
 from converter.verify.comparison import Expected, expectations
 from converter.verify.inputs import Case, cases
+from converter.verify.rounding import ONNXRUNTIME
 
 MOST = 4096
 """Numbers of an output that are kept; of more, as many in equal distances."""
@@ -34,7 +35,7 @@ def test_vector(model: Model) -> str:
                 _output(value, one) for value, one in zip(model.outputs, some, strict=True)
             ],
         }
-        for case, some in zip(chosen, expectations(model, chosen), strict=True)
+        for case, some in zip(chosen, expectations(model, chosen, ONNXRUNTIME), strict=True)
     ]
     return json.dumps({"schema": 1, "cases": told}, separators=(",", ":"))
 
@@ -71,6 +72,7 @@ def _output(value: Value, one: Expected) -> dict[str, Any]:
         "shape": list(one.answer.shape),
         "kept": _as_text(sampled(one.answer)),
         "deviation": one.deviation,
+        "moved": one.moved,
     }
 
 
@@ -78,7 +80,8 @@ def _expected(told: dict[str, Any]) -> tuple[Value, Expected]:
     answer = _array(told["kept"])
     dtype = "float32" if answer.dtype.kind == "f" else str(answer.dtype)
     value = Value(told["name"], tuple(told["shape"]), dtype)
-    return value, Expected(answer, float(told["deviation"]), frozenset({"float32"}))
+    deviation, moved = float(told["deviation"]), bool(told["moved"])
+    return value, Expected(answer, deviation, frozenset({"float32"}), moved=moved)
 
 
 def _as_text(array: Array) -> dict[str, Any]:

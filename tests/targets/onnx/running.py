@@ -13,6 +13,7 @@ from converter.runtimes import onnxruntime
 from converter.targets.onnx import USUAL, write_graph
 from converter.verify.comparison import compare
 from converter.verify.inputs import cases
+from converter.verify.rounding import ONNXRUNTIME
 from converter.verify.verdict import Comparison
 
 Change = Callable[[onnx.ModelProto], None]
@@ -45,7 +46,7 @@ def wrong(
 ) -> list[Comparison]:
     """Every output of every case of a verification that is not what the judge says."""
     session = onnxruntime.open(written_as(model, opset, change), optimization=optimization)
-    compared = compare(model, tuple(cases(model)), session.run)
+    compared = compare(model, tuple(cases(model)), session.run, ONNXRUNTIME)
     assert sum(one.elements for one in compared)
     return [one for one in compared if one.reason]
 
