@@ -1,4 +1,4 @@
-"""Convert the two example models to PyTorch, as one would type it.
+"""Convert the two example models to PyTorch and ONNX, as one would type it.
 
 Run by `make demo`; the results are in demo-output/.
 """
@@ -19,10 +19,13 @@ def commands() -> list[list[str]]:
     return [
         ["convert", str(EXAMPLES / "bidirectional.keras"), "--to", "pytorch",
          "--out", str(OUT / "bidirectional"), "--force"],
+        ["convert", str(EXAMPLES / "bidirectional.keras"), "--to", "onnx",
+         "--out", str(OUT / "bidirectional.onnx"), "--force"],
         ["convert", str(EXAMPLES / "forecaster.h5"), "--to", "pytorch",
          "--out", str(OUT / "forecaster"), "--force"],
         ["inspect", str(EXAMPLES / "forecaster.h5")],
         ["verify", str(EXAMPLES / "forecaster.h5"), str(OUT / "forecaster")],
+        ["verify", str(OUT / "bidirectional.onnx")],
     ]  # fmt: skip
 
 
@@ -35,7 +38,7 @@ def main() -> int:
             return code.returncode
     print(f"\n$ cat {OUT / 'bidirectional' / 'model.py'}")
     print((OUT / "bidirectional" / "model.py").read_text(encoding="utf-8"))
-    print(f"Made by these commands: {', '.join(sorted(map(str, OUT.glob('*/*'))))}")
+    print(f"Made by these commands: {', '.join(sorted(map(str, OUT.rglob('*.*'))))}")
     return 0
 
 
