@@ -12,6 +12,7 @@ import torch
 
 import converter
 from converter.description import Layer, Model
+from tests.targets.onnx.running import opened
 
 EXACT = 1e-12
 """Of the largest output, in float64: rounding over 6 steps is below 1e-14."""
@@ -72,6 +73,11 @@ class Saved:
         given = [one.astype(np.float64) if one.dtype.kind == "f" else one for one in self.of("in")]
         with torch.inference_mode():
             return distance(module(*map(torch.from_numpy, given)), self.expected)
+
+    def run(self) -> float:
+        """How far onnxruntime is from Keras, both in float32."""
+        given = opened(self.model).run(self.of("in"))
+        return distance(given, self.of("out") or self.of("exact"))
 
 
 def distance(given: object, expected: Sequence[np.ndarray]) -> float:

@@ -55,6 +55,13 @@ def test_the_module_answers_as_keras(who: str, saved: Path) -> None:
 
 
 @pytest.mark.parametrize("who", COUNTS)
+def test_onnxruntime_answers_as_keras(who: str, saved: Path) -> None:
+    found = {name: one.run() for name, one in models(saved / who).items()}
+    assert {name: far for name, far in found.items() if not far < FLOAT32} == {}
+    assert len(found) == COUNTS[who]
+
+
+@pytest.mark.parametrize("who", COUNTS)
 def test_each_tensor_has_the_dtype_that_keras_gives(who: str, saved: Path) -> None:
     for name, one in models(saved / who).items():
         declared = [value.dtype for value in one.model.outputs]

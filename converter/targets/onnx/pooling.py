@@ -49,10 +49,10 @@ def _(layer: GlobalPooling, graph: Graph) -> None:
         ones = graph.cast(counts, FLOAT)
         number = graph.reduce("ReduceSum", ones, *axes, keepdims=layer.keepdims)
         y = graph.op("Div", total, number)
-    graph.give(output, y, order if layer.keepdims else _left(order, layer.axes))
+    graph.give(output, y, order if layer.keepdims else left(order, layer.axes))
 
 
-def _left(order: Order, axes: tuple[int, ...]) -> Order:
+def left(order: Order, axes: tuple[int, ...]) -> Order:
     """The order of the axes that are left, by their new numbers."""
     left = [axis for axis in order if axis not in axes]
     return tuple(sorted(left).index(axis) for axis in left)
