@@ -15,6 +15,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from converter import __version__
 from converter.description import Model, Shape, ShapeMismatchError, Value
+from converter.dtypes import FLOATS
 from converter.errors import UnsupportedError, UsageError
 from converter.metadata import STATES
 from converter.targets.onnx import (  # noqa: F401  each family registers its handlers
@@ -149,7 +150,7 @@ def write_graph(model: Model, opset: int = USUAL) -> Written:
 def _check_dtypes(model: Model) -> None:
     """Refuse what computes in another dtype than float32."""
     for layer in model.layers:
-        if layer.dtype != "float32":
+        if layer.dtype in FLOATS and layer.dtype != "float32":
             raise UnsupportedError(
                 f"layer '{layer.name}' cannot be written as ONNX in {layer.dtype}",
                 context="onnxruntime has LSTM, GRU and RNN in float32 alone",
