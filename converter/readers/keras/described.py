@@ -176,7 +176,7 @@ class CustomLayer:
     def base(self, name: str = "") -> dict[str, Any]:
         """What every `Layer` has: a name, and whether it is trained."""
         path = self._path(name) if name else self.name
-        return {"name": path, "trainable": self.config.trainable}
+        return {**self.config.base(), "name": path}
 
     def weight(self, name: str, shape: tuple[int, ...], *, part: str = "") -> Weight:
         """A weight of the layer's own, in the order in which the class adds them.

@@ -288,6 +288,7 @@ class _Graph:
         description = None if config.kind in KINDS else description_of(config.kind)
         if description is not None and not steps:
             config.float32()
+            config.boolean("autocast", default=True)  # each layer in it casts what it takes
             return Described(part, config, description, weights, self._built)
         if not steps:
             return build(config, shapes, weights, self._writer)
