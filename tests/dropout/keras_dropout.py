@@ -43,6 +43,11 @@ def architectures(k):
     yield "masked_both", of(layers.Masking(), layers.Bidirectional(layers.LSTM(4, **both)))
     yield "cell", of(layers.RNN(layers.LSTMCell(4, **both), **whole))
     yield "cell_input", of(layers.RNN(layers.GRUCell(4, dropout=RATE)))
+    images = {"shape": (3, 4, 5, 2)}
+    yield "conv", of(layers.ConvLSTM2D(3, 2, padding="same", **both, **whole), **images)
+    yield "conv_input", of(layers.ConvLSTM2D(3, (2, 3), strides=2, dropout=RATE), **images)
+    yield "conv_state", of(layers.ConvLSTM1D(3, 2, recurrent_dropout=STATE_RATE), shape=(3, 4, 2))
+    yield "conv_both", of(layers.Bidirectional(layers.ConvLSTM2D(3, 2, **both)), **images)
     if k.__name__ == "tf_keras":
         yield "one_by_one", of(layers.LSTM(4, dropout=RATE, implementation=1, unroll=True))
         yield "one_by_one_gru", of(layers.GRU(4, dropout=RATE, implementation=1, unroll=True))
@@ -76,22 +81,25 @@ def main(name: str, folder: Path) -> None:
     drawn: list[np.ndarray] = []
     generator = np.random.default_rng(3)
     record(k, drawn, generator)
-    for key, model in architectures(k):
+    trained, quiet = dict(architectures(k)), dict(architectures(k))
+    wide(k, "float32")
+    saved = dict(architectures(k))
+    wide(k, "float64")
+    for key, model in trained.items():
         shapes = [one.shape for one in model.get_weights()]
         weights = [generator.normal(size=shape).astype("float32") for shape in shapes]
-        model.set_weights(weights)
-        x = generator.normal(size=(3, 5, 3))
+        # tf.keras keeps the masks of a convolutional LSTM from one call to the next.
+        for one in (model, quiet[key], saved[key]):
+            one.set_weights(weights)
+        x = generator.normal(size=(3, *model.input_shape[1:]))
         if key.startswith("masked"):
             x *= np.array([[1, 1, 0, 1, 1], [1, 1, 1, 0, 0], [0, 0, 0, 0, 0]])[..., None]
         drawn.clear()
         answer = np.asarray(model(x, training=True))
         masks = {f"mask{i}": one for i, one in enumerate(drawn)}
-        np.savez(folder / f"{key}.npz", x=x, answer=answer, quiet=np.asarray(model(x)), **masks)
-        wide(k, "float32")
-        saved = dict(architectures(k))[key]
-        saved.set_weights(weights)
-        saved.save(folder / (f"{key}.keras" if name == "keras" else f"{key}.h5"))
-        wide(k, "float64")
+        calm = np.asarray(quiet[key](x))
+        np.savez(folder / f"{key}.npz", x=x, answer=answer, quiet=calm, **masks)
+        saved[key].save(folder / (f"{key}.keras" if name == "keras" else f"{key}.h5"))
 
 
 if __name__ == "__main__":

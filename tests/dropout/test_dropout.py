@@ -12,7 +12,14 @@ import pytest
 import torch
 
 import converter
-from converter.description import Direction, Drops, Model, Recurrent
+from converter.description import (
+    ConvDirection,
+    ConvLSTM,
+    Direction,
+    Drops,
+    Model,
+    Recurrent,
+)
 from converter.gates import Cell
 from tests.cells.answers import distance
 
@@ -20,9 +27,10 @@ EXACT, SHOWS = 1e-12, 1e-2
 """Of the largest output, in float64: rounding over 5 steps is below 1e-14."""
 
 NAMES = (
-    "both", "both_input", "cell", "cell_input", "gru", "gru_before", "gru_hard", "gru_input",
-    "lstm", "lstm_hard", "lstm_hard_input", "lstm_input", "lstm_state", "masked", "masked_both",
-    "masked_input", "no_bias", "rnn", "rnn_input", "rnn_relu",
+    "both", "both_input", "cell", "cell_input", "conv", "conv_both", "conv_input", "conv_state",
+    "gru", "gru_before", "gru_hard", "gru_input", "lstm", "lstm_hard", "lstm_hard_input",
+    "lstm_input", "lstm_state", "masked", "masked_both", "masked_input", "no_bias", "rnn",
+    "rnn_input", "rnn_relu",
 )  # fmt: skip
 
 SAVED = [("keras", name) for name in NAMES] + [
@@ -38,7 +46,8 @@ class Saved:
             self.arrays: dict[str, Any] = dict(file)
         self.path = folder / who / f"{name}.{'keras' if who == 'keras' else 'h5'}"
         self.model = converter.read(self.path)
-        (self.layer,) = (one for one in self.model.layers if isinstance(one, Recurrent))
+        kinds = ConvLSTM | Recurrent
+        (self.layer,) = (one for one in self.model.layers if isinstance(one, kinds))
 
     @property
     def masks(self) -> list[np.ndarray]:
@@ -48,6 +57,12 @@ class Saved:
         """The masks as the module asks for them: of a direction the input's, then the state's."""
         drawn = iter(self.masks)
         for direction in self.layer.directions:
+            if isinstance(direction, ConvDirection):
+                for rate in (direction.dropout, direction.recurrent_dropout):
+                    masks = [next(drawn) for _ in range(4)] if rate else []
+                    if masks:
+                        yield np.concatenate([np.moveaxis(one, -1, 1) for one in masks], 1)
+                continue
             if direction.dropout:
                 yield self._input(drawn, direction)
             if direction.recurrent_dropout:
@@ -88,6 +103,8 @@ class Saved:
             if not (p and training):
                 return x
             mask = torch.from_numpy(next(masks).copy())
+            if isinstance(self.layer, ConvLSTM):
+                return x * mask.reshape(x.shape)
             # In front of a module: (batch, steps or 1, features).
             return x * (mask[0].transpose(0, 1) if mask.dim() == 4 > x.dim() else mask)
 
@@ -128,12 +145,13 @@ def test_masks_are_drawn_for_what_that_keras_draws_them(
     dropped: Path, who: str, name: str, drops: Drops
 ) -> None:
     saved = Saved(dropped, who, name)
+    assert isinstance(saved.layer, Recurrent)
     assert saved.layer.forward.drops is drops
     shapes = {mask.ndim for mask in saved.masks}
     assert shapes == ({3} if drops is Drops.STEP else {2})
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "gru_before", "both", "masked"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru_before", "both", "masked", "conv"])
 def test_masks_of_gates_that_are_exchanged_show(
     dropped: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,10 +164,10 @@ def test_masks_of_gates_that_are_exchanged_show(
         assert wrong.trained(monkeypatch) > SHOWS
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru_before", "both_input", "rnn"])
+@pytest.mark.parametrize("name", ["lstm", "gru_before", "both_input", "rnn", "conv"])
 def test_gradients_flow_through_what_is_kept(dropped: Path, name: str) -> None:
     module = converter.to_torch(Saved(dropped, "keras", name).model).double().train()
-    x = torch.randn(3, 5, 3, dtype=torch.float64, requires_grad=True)
+    x = torch.from_numpy(Saved(dropped, "keras", name).arrays["x"]).requires_grad_()
 
     def seeded(x: torch.Tensor) -> torch.Tensor:
         torch.manual_seed(1)
@@ -178,6 +196,7 @@ def test_a_part_is_dropped_and_the_rest_is_larger(dropped: Path) -> None:
 
 def test_without_rates_nothing_of_it_is_written(dropped: Path) -> None:
     saved = Saved(dropped, "keras", "lstm")
+    assert isinstance(saved.layer, Recurrent)
     layer = replace(
         saved.layer, forward=replace(saved.layer.forward, dropout=0.0, recurrent_dropout=0.0)
     )

@@ -160,6 +160,12 @@ def _direction(
             default="sigmoid" if writer.keras_3 else "hard_sigmoid",
         ),
         go_backwards=not backwards if turned else backwards,
-        dropout=config.number("dropout", least=0, most=1, default=0.0),
-        recurrent_dropout=config.number("recurrent_dropout", least=0, most=1, default=0.0),
+        dropout=_rate(config, "dropout", writer),
+        recurrent_dropout=_rate(config, "recurrent_dropout", writer),
     )
+
+
+def _rate(config: Config, key: str, writer: Writer) -> float:
+    """Of a dropout, which a convolutional LSTM of Keras 3 has from 3.5 on."""
+    rate = config.number(key, least=0, most=1, default=0.0)
+    return 0.0 if writer.keras_3 and writer.number < (3, 5) else rate

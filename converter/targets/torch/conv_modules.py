@@ -1,5 +1,8 @@
 """The convolutional LSTM that torch.nn lacks; its text is copied as that of modules.py is."""
 
+# mypy: disable-error-code="arg-type, no-any-return"
+# Options are handed on to the class that it derives from; F.conv2d is found by its name.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -50,6 +53,18 @@ class ConvLSTM(nn.Module):
         pairs = [((n - 1) // 2, n // 2) for n in reversed(kernel_size)]
         self.sides = [side for pair in pairs for side in pair]
 
+    def convolve(self, x: Tensor) -> Tensor:
+        """The product of the input, of every step at once."""
+        steps = x.flatten(0, 1)
+        if self.padding == "same":
+            sizes = self.kernel_size, self.stride
+            steps = pad_same(steps, *sizes, dilations=self.dilation)
+        return self.input(steps).unflatten(0, x.shape[:2])
+
+    def recurrence(self, h: Tensor) -> Callable[[Tensor], Tensor]:
+        """What gives the product of a state like h."""
+        return lambda h: self.recurrent(F.pad(h, self.sides))
+
     def forward(
         self,
         x: Tensor,
@@ -61,19 +76,16 @@ class ConvLSTM(nn.Module):
         Where the mask is False a step leaves the state and repeats the output before it. It
         is (batch, time), or has axes of h behind these.
         """
-        steps = x.flatten(0, 1)  # every step is convolved at once
-        if self.padding == "same":
-            sizes = self.kernel_size, self.stride
-            steps = pad_same(steps, *sizes, dilations=self.dilation)
-        products = self.input(steps).unflatten(0, x.shape[:2])
+        products = self.convolve(x)
         if initial is None:
             zeros = torch.zeros_like(products[:, 0].chunk(4, 1)[0])
             initial = zeros, zeros
         h, c = initial
+        product_of = self.recurrence(h)
         output = torch.zeros_like(h)
         outputs = []
         for k, product in enumerate(products.unbind(1)):
-            gates = product + self.recurrent(F.pad(h, self.sides))
+            gates = product + product_of(h)
             i, f, g, o = gates.chunk(4, 1)
             i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
             new_c = f * c + i * self.activation(g)
@@ -86,3 +98,45 @@ class ConvLSTM(nn.Module):
                 h, c, output = (torch.where(now, *pair) for pair in pairs)
             outputs.append(output)
         return torch.stack(outputs, 1), (h, c)
+
+
+class DropoutConvLSTM(ConvLSTM):
+    """ConvLSTM with Keras's dropout: in training, drawn once a sequence for each gate."""
+
+    def __init__(
+        self,
+        *sizes: int | tuple[int, ...],
+        input_rate: float = 0.0,
+        recurrent_rate: float = 0.0,
+        **options: object,
+    ) -> None:
+        super().__init__(*sizes, **options)
+        self.input_rate = input_rate
+        self.recurrent_rate = recurrent_rate
+        self.function = getattr(F, f"conv{len(self.kernel_size)}d")
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """The product of the input, of every step at once."""
+        if not self.training:
+            return super().convolve(x)
+        batch, _, channels, *axes = x.shape
+        kept = F.dropout(x.new_ones(batch, 1, 4 * channels, *axes), self.input_rate)
+        steps = (torch.cat([x] * 4, 2) * kept).flatten(0, 1)
+        if self.padding == "same":
+            sizes = self.kernel_size, self.stride
+            steps = pad_same(steps, *sizes, dilations=self.dilation)
+        own = self.input.weight, self.input.bias, self.stride, 0, self.dilation, 4
+        return self.function(steps, *own).unflatten(0, x.shape[:2])
+
+    def recurrence(self, h: Tensor) -> Callable[[Tensor], Tensor]:
+        """What gives the product of a state like h."""
+        if not self.training:
+            return super().recurrence(h)
+        batch, channels, *axes = h.shape
+        kept = F.dropout(h.new_ones(batch, 4 * channels, *axes), self.recurrent_rate)
+
+        def product(h: Tensor) -> Tensor:
+            dropped = F.pad(torch.cat([h] * 4, 1) * kept, self.sides)
+            return self.function(dropped, self.recurrent.weight, groups=4)
+
+        return product

@@ -183,6 +183,10 @@ def _module(layer: ConvLSTM, direction: ConvDirection, part: str, source: Source
     if direction.recurrent_activation != SIGMOID:
         text = callable_text(direction.recurrent_activation, source)
         given.append(f"recurrent_activation={text}")
+    rates = {"input_rate": direction.dropout, "recurrent_rate": direction.recurrent_dropout}
+    dropping = [f"{name}={rate:g}" for name, rate in rates.items() if rate]
+    kind = source.copied("DropoutConvLSTM" if dropping else "ConvLSTM")
+    given += dropping
     form: Form = convolution_form(Cell.LSTM, "cells")
     parameters = {
         "input.weight": (direction.kernel, form),
@@ -192,15 +196,7 @@ def _module(layer: ConvLSTM, direction: ConvDirection, part: str, source: Source
         parameters["input.bias"] = (direction.bias, bias_form(Cell.LSTM, "cells"))
     return source.module(
         layer,
-        f"{source.copied('ConvLSTM')}({', '.join(given)})",
+        f"{kind}({', '.join(given)})",
         parameters,
         part=part,
-        note=_training_note(direction),
     )
-
-
-def _training_note(direction: ConvDirection) -> str:
-    """What the layer does in training that the module does not."""
-    rates = {"dropout": direction.dropout, "recurrent_dropout": direction.recurrent_dropout}
-    said = ", ".join(f"{name}={rate:g}" for name, rate in rates.items() if rate)
-    return f"{said} in Keras, for training; not here" if said else ""
