@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Format = Literal["text", "json"]
 To = Literal["pytorch", "onnx", "keras", "h5", "weights.h5", "state-dict"]
 State = Literal["kept", "explicit"]
+Precision = Literal["source", "float32", "float64"]
 EraName = Literal["keras-1", "keras-2", "tf-keras", "keras-3"]
 
 INTERRUPTED = 130
@@ -50,6 +51,7 @@ def convert(
     keras_python: Path | None = None,
     opset: int | None = None,
     state: State = "kept",
+    precision: Precision = "source",
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -75,6 +77,8 @@ def convert(
         opset: Of an ONNX file, from 15; by default one that most runtimes read.
         state: explicit makes the states of recurrent layers inputs and outputs of the model: of
             those that keep them (stateful=True), and of all that read forwards from zeros.
+        precision: What the model computes in: float32 or float64 throughout, or each layer in what
+            it computes in there.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
     """
@@ -95,6 +99,7 @@ def convert(
             keras_python=keras_python,
             opset=opset,
             state=state,
+            precision=precision,
         )
     show(format, lambda console: show_conversion(console, done), lambda: conversion_as_dict(done))
     return 0 if exit_zero or done.verdict is None else done.verdict.status.exit_code
@@ -161,6 +166,7 @@ def verify(
     arch: Path | None = None,
     keras_python: Path | None = None,
     state: State = "kept",
+    precision: Precision = "source",
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -178,6 +184,7 @@ def verify(
         keras_python: A Python that has Keras, to load and run a Keras file; without it the one
             that runs ifco, if it has.
         state: As it was converted.
+        precision: As it was converted.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
     """
@@ -192,6 +199,7 @@ def verify(
             arch=arch,
             keras_python=keras_python,
             state=state,
+            precision=precision,
         )
     show(format, lambda console: show_verdict(console, verdict), verdict.as_dict)
     return 0 if exit_zero else verdict.status.exit_code

@@ -13,6 +13,7 @@ from converter.artefacts import RECORD, TARGETS, Artefact, Options, check_suffix
 from converter.description import Era, Model
 from converter.ledger import entries
 from converter.output import Staging, staged
+from converter.precision import with_precision
 from converter.states import with_states
 from converter.verify.verdict import Status, Verdict
 
@@ -55,6 +56,7 @@ def convert(
     keras_python: str | os.PathLike[str] | None = None,
     opset: int | None = None,
     state: str = "kept",
+    precision: str = "source",
 ) -> Conversion:
     """Convert a saved model or one in memory, and verify what was written.
 
@@ -75,6 +77,8 @@ def convert(
         opset: Of an ONNX file; by default one that most runtimes read.
         state: "explicit" makes the states of recurrent layers inputs and outputs, as
             `converter.explicit_states` does.
+        precision: "float32" or "float64" for a model that computes in that throughout, whatever
+            the source does.
 
     Raises:
         ConverterError: It cannot be read, expressed or written.
@@ -87,7 +91,7 @@ def convert(
     else:
         from converter.readers import read
 
-    model = with_states(read(source, era=era, arch=arch), state)
+    model = with_precision(with_states(read(source, era=era, arch=arch), state), precision)
     artefact = target.make(model, place.name, Options(keras_python, opset, verify))
     alone = place.name if target.suffix else ""
     folder = place.parent if alone else place
@@ -98,6 +102,8 @@ def convert(
         shown = str(folder / artefact.names[0])
         verdict = artefact.verify(staging.path, shown) if verify else None
         record = _record(model, to, artefact, staging, verdict)
+        if precision != "source":
+            record["precision"] = precision
         text = _json(record)
         staging.write(names[-1], lambda file: file.write(text), len(text))
         if verdict is None or verdict.status is not Status.DIFFERS:

@@ -39,11 +39,13 @@ class Weight:
         shape: In the layout of the description.
         stored: The arrays of the source that it is made of.
         form: How it is made of them, and they of it.
+        kept: Its dtype, where it is not that of the first of them.
     """
 
     shape: tuple[int, ...]
     stored: tuple[Stored, ...]
     form: Form = AS_IS
+    kept: np.dtype[Any] | None = None
 
     @classmethod
     def of(cls, array: Array, name: str = "") -> Weight:
@@ -52,8 +54,8 @@ class Weight:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype that the source stores."""
-        return self.stored[0].dtype
+        """That of what `read` gives: the one that the source stores, if nothing else is asked."""
+        return self.stored[0].dtype if self.kept is None else self.kept
 
     @property
     def size(self) -> int:
@@ -61,7 +63,7 @@ class Weight:
         return int(np.prod(self.shape, dtype=np.int64))
 
     def read(self) -> Array:
-        """The array, in the layout of the description and the dtype of the source."""
+        """The array, in the layout of the description."""
         return self.form.read([stored.read() for stored in self.stored])
 
 

@@ -90,6 +90,8 @@ def shape_words(shape: Shape) -> str:
 def layer_words(layer: Layer) -> str:
     """A layer as its constructor, without what is the default: "LSTM(32, return_sequences)"."""
     words = _what(layer)
+    if layer.policy != "float32" and not isinstance(layer, Operation):
+        words += f", {layer.policy}"
     return words if layer.trainable else f"{words}, frozen"
 
 

@@ -87,7 +87,7 @@ def as_tensor(array: Array) -> torch.Tensor:
 
 def as_array(tensor: torch.Tensor) -> Array:
     """A tensor in its own dtype."""
-    if tensor.dtype is torch.bfloat16:
+    if getattr(tensor, "dtype", None) is torch.bfloat16:
         return tensor.contiguous().view(torch.int16).numpy().view(numpy_dtype("bfloat16"))
     array: Array = tensor.numpy()
     return array

@@ -12,6 +12,7 @@ from converter.description import Era, Model
 from converter.errors import FormatError, UsageError
 from converter.gates import Array
 from converter.ledger import wrong_arrays
+from converter.precision import with_precision
 from converter.runtimes import ArtefactFailure
 from converter.states import with_states
 from converter.verify.comparison import compare
@@ -33,6 +34,7 @@ def verify(
     arch: Architecture | None = None,
     keras_python: str | os.PathLike[str] | None = None,
     state: str = "kept",
+    precision: str = "source",
 ) -> Verdict:
     """Hold a converted model against its source, by the judge. It executes the artefact.
 
@@ -44,6 +46,7 @@ def verify(
         arch: As for `convert`.
         keras_python: As for `convert`.
         state: As for `convert`.
+        precision: As for `convert`.
 
     Raises:
         ConverterError: One of them cannot be read.
@@ -67,7 +70,7 @@ def verify(
 
         written = StateDict(read_recurrent(source, era=era, arch=arch), path.name)
         return written.verdict_on(read_tensors(path), str(path))
-    model = with_states(read(source, era=era, arch=arch), state)
+    model = with_precision(with_states(read(source, era=era, arch=arch), state), precision)
     if path.is_file() and _is_onnx(path):
         from converter.targets.onnx import write_graph
         from converter.verify.onnx import verify_onnx

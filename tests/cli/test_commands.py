@@ -59,6 +59,7 @@ class Library:
         arch: Path | None = None,
         keras_python: Path | None = None,
         state: str = "kept",
+        precision: str = "source",
     ) -> Verdict:
         self.called("verify", source, artefact, era)
         assert self.verdict is not None
@@ -123,6 +124,7 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
                 "keras_python": None,
                 "opset": None,
                 "state": "kept",
+                "precision": "source",
             },
         )
     ]
@@ -159,6 +161,7 @@ def test_convert_takes_what_is_typed(ifco: Command, library: Library) -> None:
         "keras_python": None,
         "opset": None,
         "state": "kept",
+        "precision": "source",
     }
 
 

@@ -34,6 +34,7 @@ def test_an_option_may_stand_in_pyproject(ifco: Command, library: Library) -> No
         "keras_python": None,
         "opset": None,
         "state": "kept",
+        "precision": "source",
     }
 
 
@@ -85,7 +86,10 @@ def test_a_file_without_a_table_says_nothing(ifco: Command, library: Library, te
     assert ifco("convert a.h5").code == 0
 
 
-ALL = "arch, era, exit-zero, force, format, keras-python, opset, out, state, to, values, verify"
+ALL = (
+    "arch, era, exit-zero, force, format, keras-python, opset, out, precision, state, to, values, "
+    "verify"
+)
 WRONG = [
     (
         "[tool.ifco]\nfrce = true\n",

@@ -258,7 +258,7 @@ def test_whole_numbers_are_named_with_their_layer(file: Path, error_of: Error) -
         lambda group, name: group.create_dataset(name, DENSE.shape, dtype=h5py.ref_dtype),
         lambda group, name: group.create_dataset(name, DENSE.shape, dtype=h5py.vlen_dtype("f4")),
         lambda group, name: group.create_dataset(name, DENSE.shape, dtype="c8"),
-        lambda group, name: group.create_dataset(name, DENSE.shape, dtype="V2"),
+        lambda group, name: group.create_dataset(name, DENSE.shape, dtype="V3"),
         lambda group, name: group.create_dataset(name, DENSE.shape, dtype=[("a", "f4")]),
     ],
 )

@@ -89,7 +89,7 @@ def is_operation(item: object) -> bool:
     if not isinstance(item, dict) or is_registered(item.get("registered_name")):
         return False
     kind, module = item.get("class_name"), item.get("module")
-    return kind in ("TFOpLambda", "SlicingOpLambda") or module in MODULES
+    return kind in ("TFOpLambda", "SlicingOpLambda") or str(module) in MODULES
 
 
 def read_operation(item: Mapping[str, Any], name: str, where: str) -> Node:
