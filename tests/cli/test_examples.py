@@ -51,6 +51,25 @@ def test_a_model_is_converted_and_verified(ifco: Command) -> None:
     assert again.out == done.out.partition("\n\n")[2]
 
 
+def test_an_onnx_file_is_verified_with_its_source_and_alone(ifco: Command) -> None:
+    done = ifco(f"convert {BIDIRECTIONAL} --to onnx --out activity.onnx")
+    assert (done.code, done.err) == (0, "")
+    assert without_figures(done.out).startswith(
+        f"converted {EXAMPLES / 'bidirectional.keras'}\n"
+        "  activity.onnx SIZE  the model, for onnxruntime and others\n"
+        "  activity.onnx.conversion.json SIZE  what became of every array\n"
+        "\n"
+        "equal: bidirectional.keras and activity.onnx\n"
+    )
+    again = ifco(f"verify {BIDIRECTIONAL} activity.onnx")
+    assert (again.code, again.out) == (0, done.out.partition("\n\n")[2])
+    alone = ifco("verify activity.onnx")
+    assert (alone.code, alone.err) == (0, "")
+    assert alone.out.startswith("equal: bidirectional.keras and activity.onnx\n")
+    other = ifco(f"verify {FORECASTER} activity.onnx")
+    assert other.code == 1
+
+
 def test_json_is_the_record_of_the_conversion(ifco: Command) -> None:
     done = ifco(f"convert {FORECASTER} --out out --format json")
     assert done.code == 0

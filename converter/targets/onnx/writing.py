@@ -154,7 +154,7 @@ def _check_dtypes(model: Model) -> None:
             raise UnsupportedError(
                 f"layer '{layer.name}' cannot be written as ONNX in {layer.dtype}",
                 context="onnxruntime has LSTM, GRU and RNN in float32 alone",
-                hint="--to pytorch computes in the dtypes of the source",
+                hint="--precision float32 writes it in that; --to pytorch keeps its dtypes",
                 code="onnx-dtype",
             )
 
