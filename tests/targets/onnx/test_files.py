@@ -244,3 +244,14 @@ def test_a_stack_of_layers_stays_in_the_order_of_time_between_them() -> None:
 def test_the_newest_opset_is_one_that_onnxruntime_runs() -> None:
     assert onnxruntime.__version__
     assert wrong(tagger(), opset=onnx.defs.onnx_opset_version()) == []
+
+
+@pytest.mark.parametrize(("dtype", "casts"), [("float64", 5), ("float16", 5), (">f4", 0)])
+def test_weights_that_the_source_stores_otherwise_are_kept_as_they_are(
+    tmp_path: Path, dtype: str, casts: int
+) -> None:
+    maker = Maker(dtype=dtype)
+    model = chain(maker.lstm("lstm", 3, 4), maker.dense("dense", 4, 2))
+    verdict = verify_onnx(write_graph(model), put(model, tmp_path))
+    assert (verdict.status, verdict.arrays) == (Status.EQUAL, 5)
+    assert kinds(model).count("Cast") == casts
