@@ -6,6 +6,7 @@
     module = converter.to_torch(model)  # a torch.nn.Module with its weights
     y = converter.judge(model, x)       # what the model means, in NumPy at float64
     converter.convert("model.h5", out="model")  # model.py and model.safetensors, verified
+    converter.compare("model.h5")       # in every runtime that is here: the same, and how fast
 
 Importing this package imports nothing else: what a name needs comes with its first use, and that
 is NumPy and the standard library for most of them.
@@ -19,6 +20,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from converter.compare import compare
+    from converter.compare.timings import Timings
     from converter.conversion import Conversion, convert
     from converter.description import Era, Model
     from converter.errors import (
@@ -64,10 +67,12 @@ __all__ = [
     "OutputError",
     "ReadError",
     "Status",
+    "Timings",
     "UnsupportedError",
     "UsageError",
     "Verdict",
     "WeightError",
+    "compare",
     "convert",
     "explicit_states",
     "gru_from_torch",
@@ -88,6 +93,8 @@ __all__ = [
 
 # fmt: off
 _WHERE = {
+    "converter.compare": ("compare",),
+    "converter.compare.timings": ("Timings",),
     "converter.conversion": ("Conversion", "convert"),
     "converter.description": ("Era", "Model"),
     "converter.errors": (
@@ -125,9 +132,9 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """This package, in which `judge` and `verify` are functions.
+    """This package, in which `compare`, `judge` and `verify` are functions.
 
-    Python sets a submodule as an attribute of its package when it is imported; the two that are
+    Python sets a submodule as an attribute of its package when it is imported; those that are
     called like a public function leave the name to it.
     """
 

@@ -6,28 +6,24 @@ What a command needs is imported when it runs, so that `ifco --help` is quick.
 from __future__ import annotations
 
 import io
-import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import App, CycloptsError
 
 from converter import __version__
+from converter.compare import BATCHES, ROUNDS, RUNTIMES, TIMES
 from converter.configuration import Configuration
-from converter.errors import ConverterError, FormatError, OutputError, UsageError
+from converter.errors import ConverterError, FormatError, UsageError
+from converter.printing import Format, forget_stdout, progress, show, show_error
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from converter.description import Era
 
-Format = Literal["text", "json"]
 To = Literal["pytorch", "onnx", "keras", "h5", "weights.h5", "state-dict"]
 State = Literal["kept", "explicit"]
 Precision = Literal["source", "float32", "float64"]
@@ -205,6 +201,72 @@ def verify(
     return 0 if exit_zero else verdict.status.exit_code
 
 
+def compare(
+    model: Path,
+    /,
+    *,
+    runtimes: str = ",".join(RUNTIMES),
+    providers: str | None = None,
+    batches: str = ",".join(map(str, BATCHES)),
+    times: str = ",".join(map(str, TIMES)),
+    rounds: int = ROUNDS,
+    threads: int = 1,
+    python: str = "",
+    keras_python: Path | None = None,
+    require_placement: bool = False,
+    era: EraName | None = None,
+    arch: Path | None = None,
+    exit_zero: bool = False,
+    format: Format = "text",
+) -> int:
+    """Run a saved model in every runtime that is here: the same or not, where it ran, how fast.
+
+    Each runs in a process of its own, and all are measured in turns. A runtime that is not here
+    is a row that says why. Ends with 0 if all that ran are equal, 1 if one differs, 2 for wrong
+    usage, 3 if the model cannot be read, 4 if it could not be decided.
+
+    Args:
+        model: A saved Keras model.
+        runtimes: Which, with commas between.
+        providers: Of onnxruntime: cpu, cuda, tensorrt, openvino, directml, coreml, qnn, ...; by
+            default those that it has.
+        batches: Sequences at once.
+        times: Steps of each, where the model leaves their number free.
+        rounds: How often each is measured at each batch and time.
+        threads: That each runtime may use.
+        python: Another Python for a provider: openvino=/path/to/python.
+        keras_python: A Python that has Keras; without it the one that runs ifco, if it has.
+        require_placement: End with 1 if a provider is not there, or left a recurrent layer to
+            the CPU.
+        era: The Keras whose meaning the model has, where the file says it wrongly.
+        arch: The architecture of weights: JSON, YAML, or another saved model in any form.
+        exit_zero: End with 0 also if one differs or it could not be decided.
+        format: How the result is printed.
+    """
+    from converter import typed
+    from converter.compare import compare as run_all
+    from converter.report.timings import show_timings
+
+    with progress(f"comparing runtimes of {model}"):
+        found = run_all(
+            model,
+            runtimes=typed.listed(runtimes),
+            providers=None if providers is None else typed.listed(providers),
+            batches=typed.numbers(batches, "--batches"),
+            times=typed.numbers(times, "--times"),
+            rounds=rounds,
+            threads=threads,
+            python=typed.pairs(python, "--python"),
+            keras_python=keras_python,
+            era=era_of(era),
+            arch=arch,
+        )
+    show(format, lambda console: show_timings(console, found), found.as_dict)
+    if exit_zero:
+        return 0
+    return 1 if require_placement and not found.placed else found.status.exit_code
+
+
 def doctor(model: Path | None = None, /, *, format: Format = "text") -> int:
     """Say why today's Keras would not open a file or would answer differently, and what to do.
 
@@ -238,6 +300,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "convert": convert,
     "inspect": inspect,
     "verify": verify,
+    "compare": compare,
     "doctor": doctor,
 }
 
@@ -264,69 +327,6 @@ def make_app() -> App:
     for name, command in COMMANDS.items():
         app.command(command, name=name)
     return app
-
-
-def show(format: Format, text: Callable[[Console], None], as_dict: Callable[[], Any]) -> None:
-    """Print a result on stdout: as JSON, or as the text that is a view of it.
-
-    Raises:
-        OutputError: stdout cannot be written.
-    """
-    from converter.report.console import console_on
-    from converter.report.json import as_json
-
-    try:
-        if format == "json":
-            sys.stdout.write(as_json(as_dict()) + "\n")
-        else:
-            text(console_on(sys.stdout))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        forget_stdout()
-        raise OutputError(
-            "the result cannot be printed",
-            context=f"stdout: {error.strerror}",
-            hint="free some space, or send stdout elsewhere",
-            code="stdout",
-        ) from error
-
-
-def forget_stdout() -> None:
-    """Let what Python still holds for stdout go nowhere: it is written once more at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def show_error(error: ConverterError, tokens: Sequence[str]) -> int:
-    """Print an error on stderr, and on stdout as JSON where that was asked for."""
-    from converter.report.console import console_on
-    from converter.report.text import show_error as show_text
-
-    if wants_json(tokens):
-        from converter.report.json import as_json, error_as_dict
-
-        sys.stdout.write(as_json(error_as_dict(error)) + "\n")
-    show_text(console_on(sys.stderr), error)
-    return error.exit_code
-
-
-def wants_json(tokens: Sequence[str]) -> bool:
-    """Whether JSON was asked for, however wrong the rest of the command line is."""
-    return "--format=json" in tokens or ("--format", "json") in pairwise(tokens)
-
-
-@contextmanager
-def progress(doing: str) -> Iterator[None]:
-    """Say on stderr what is being done, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from converter.report.console import console_on
-    from converter.report.words import printable
-
-    with console_on(sys.stderr).status(printable(doing)):
-        yield
 
 
 def run(tokens: Sequence[str]) -> int:

@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,8 @@ def main(request_path: str, result_path: str) -> None:
     """Run every model of a request; one that fails leaves the others alone."""
     here = Path(__file__).resolve().parent  # where a keras.py lies that is not Keras
     sys.path[:] = [path for path in sys.path if Path(path).resolve() != here]
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     request = json.loads(Path(request_path).read_text(encoding="utf-8"))
-    there = [name for name in BACKENDS if find_spec(name)]
-    if there and request["package"] == "keras":
-        os.environ.setdefault("KERAS_BACKEND", there[0])
-    keras = importlib.import_module(request["package"])
+    keras = started(request["package"])
     result = {"version": keras.__version__, "backend": keras.backend.backend(), "failures": []}
     for model in request["models"]:
         failure, step = None, "load"
@@ -46,6 +42,16 @@ def main(request_path: str, result_path: str) -> None:
         result["failures"].append(failure)
         keras.backend.clear_session()
     Path(result_path).write_text(json.dumps(result), encoding="utf-8")
+
+
+def started(package: str) -> Any:
+    """Keras, on a backend that is there, and on the CPU."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    there = [name for name in BACKENDS if find_spec(name)]
+    if there and package == "keras":
+        os.environ.setdefault("KERAS_BACKEND", there[0])
+    return importlib.import_module(package)
 
 
 def answer(keras: Any, model: Any, request: Any) -> None:
@@ -70,6 +76,33 @@ def load(keras: Any, request: Any) -> Any:
     model = keras.saving.deserialize_keras_object(request["config"])
     model.load_weights(request["path"])
     return model
+
+
+class Engine:
+    """A model for a comparison of runtimes: run as Keras runs one batch, its copies included."""
+
+    def __init__(self, request: Any) -> None:
+        start = time.perf_counter()
+        keras = started("keras")
+        self.importing = time.perf_counter() - start
+        self.name = f"Keras {keras.__version__} ({keras.backend.backend()})"
+        self.device = "cpu"
+        self._model = load(keras, {"path": request["path"], "config": None})
+
+    def place(self, arrays: Any) -> Any:
+        """What the model takes."""
+        return arrays[0] if len(arrays) == 1 else arrays
+
+    def execute(self, placed: Any) -> Any:
+        """Run."""
+        return self._model.predict_on_batch(placed)
+
+    def fetch(self, outputs: Any) -> Any:
+        """The outputs in a list."""
+        return outputs if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+engine = Engine
 
 
 def as_array(keras: Any, tensor: Any) -> Any:

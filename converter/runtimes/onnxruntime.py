@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -34,8 +35,12 @@ DTYPES = {
 }
 
 
+DEVICES = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
+"""Where a provider takes its inputs; in the memory of the host by default."""
+
+
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Node:
     """A node of the graph that runs, after onnxruntime has rewritten it.
 
     Attributes:
@@ -47,6 +52,19 @@ class Placed:
     name: str
     kind: str
     provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A call whose inputs are where they are used.
+
+    Attributes:
+        binding: Of inputs and outputs.
+        values: What the binding does not keep alive.
+    """
+
+    binding: onnxruntime.IOBinding
+    values: list[tuple[str, onnxruntime.OrtValue]]
 
 
 class Session:
@@ -92,17 +110,52 @@ class Session:
         Raises:
             ArtefactFailure: The file does not take them.
         """
+        given = self._given(inputs)
+        try:
+            results = self._session.run(self._wanted, given)
+        except Exception as error:  # onnxruntime's own classes have no common one
+            raise ArtefactFailure(_in_one_line(error)) from error
+        return self._kept(results)
+
+    def place(self, inputs: Sequence[Array], device: str = "cpu") -> Placed:
+        """Inputs on a device, and room for the outputs there."""
+        values = [
+            (name, onnxruntime.OrtValue.ortvalue_from_numpy(array, device, 0))
+            for name, array in self._given(inputs).items()
+        ]
+        binding = self._session.io_binding()
+        for name, value in values:
+            binding.bind_ortvalue_input(name, value)
+        for name in self._wanted:
+            binding.bind_output(name, device)
+        return Placed(binding, values)
+
+    def execute(self, placed: Placed) -> Placed:
+        """Run, and wait until it is done."""
+        self._session.run_with_iobinding(placed.binding)
+        placed.binding.synchronize_outputs()
+        return placed
+
+    def fetch(self, placed: Placed) -> tuple[Array, ...]:
+        """The outputs in memory."""
+        return self._kept([value.numpy() for value in placed.binding.get_outputs()])
+
+    @property
+    def _wanted(self) -> list[str]:
+        return [*self._names, *(name for _, name in self._pairs)]
+
+    def _given(self, inputs: Sequence[Array]) -> dict[str, Array]:
+        """Every input by its name, the states among them."""
         if len(inputs) != len(self._inputs):
             raise ArtefactFailure(f"it takes {len(self._inputs)} inputs, not {len(inputs)}")
         given = {
             one.name: np.ascontiguousarray(array, DTYPES[one.type])
             for one, array in zip(self._inputs, inputs, strict=True)
         }
-        names = [*self._names, *(name for _, name in self._pairs)]
-        try:
-            results = self._session.run(names, {**given, **self._states})
-        except Exception as error:  # onnxruntime's own classes have no common one
-            raise ArtefactFailure(_in_one_line(error)) from error
+        return {**given, **self._states}
+
+    def _kept(self, results: Sequence[Array]) -> tuple[Array, ...]:
+        """The outputs, without the states, which are kept for the next call."""
         count = len(self._names)
         self._states = {
             given: result for (given, _), result in zip(self._pairs, results[count:], strict=True)
@@ -113,10 +166,10 @@ class Session:
         """Begin new sequences."""
         self._states = dict(self._zeros)
 
-    def placement(self) -> tuple[Placed, ...]:
+    def placement(self) -> tuple[Node, ...]:
         """Every node that runs and where, as the session reports it."""
         return tuple(
-            Placed(node.name, node.op_type, part.ep_name)
+            Node(node.name, node.op_type, part.ep_name)
             for part in self._session.get_provider_graph_assignment_info()
             for node in part.get_nodes()
         )
@@ -171,6 +224,42 @@ def open(
             hint="convert again; a file that lies beside it must stay there",
             code="onnx-not-loaded",
         ) from error
+
+
+class Engine:
+    """A session with one provider, for a comparison of runtimes."""
+
+    def __init__(self, session: Session, provider: str) -> None:
+        self._session = session
+        self._place = DEVICES.get(provider, "cpu")
+        self.name = f"onnxruntime {onnxruntime.__version__}"
+        self.device = provider
+        self.placed = [(node.name, node.kind, node.provider) for node in session.placement()]
+        self.execute = session.execute
+        self.fetch = session.fetch
+
+    def place(self, inputs: Sequence[Array]) -> Placed:
+        """The inputs where the provider takes them."""
+        return self._session.place(inputs, self._place)
+
+
+def engine(request: Mapping[str, Any]) -> Engine:
+    """The file and the provider that a comparison asks for.
+
+    Raises:
+        UsageError: The provider is not there, or has not started: onnxruntime then falls back to
+            the CPU.
+    """
+    provider = request["device"]
+    session = open(request["path"], (provider,), threads=request["threads"])
+    if provider not in session.providers:
+        raise UsageError(
+            f"{provider} did not start",
+            context=f"onnxruntime fell back to {', '.join(session.providers)}",
+            hint="look for its device, its driver and its libraries",
+            code="no-provider",
+        )
+    return Engine(session, provider)
 
 
 def _in_one_line(error: BaseException) -> str:

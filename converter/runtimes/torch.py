@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from converter.dtypes import numpy_dtype
-from converter.errors import FormatError, ReadError
+from converter.errors import FormatError, ReadError, UsageError
 from converter.gates import Array
 from converter.runtimes import ArtefactFailure
 
@@ -91,6 +92,55 @@ def as_array(tensor: torch.Tensor) -> Array:
         return tensor.contiguous().view(torch.int16).numpy().view(numpy_dtype("bfloat16"))
     array: Array = tensor.numpy()
     return array
+
+
+class Engine:
+    """A module on a device, for a comparison of runtimes."""
+
+    def __init__(self, module: nn.Module, device: str, name: str) -> None:
+        self._module = module
+        self._device = torch.device(device)
+        self.name = name
+        cuda = self._device.type == "cuda"
+        self.device = torch.cuda.get_device_name(self._device) if cuda else device
+
+    def place(self, inputs: Sequence[Array]) -> list[torch.Tensor]:
+        """The inputs on the device."""
+        return [as_tensor(array).to(self._device) for array in inputs]
+
+    def execute(self, placed: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Run, and wait until it is done."""
+        with torch.inference_mode():
+            outputs = self._module(*placed)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    def fetch(self, outputs: Sequence[torch.Tensor]) -> tuple[Array, ...]:
+        """The outputs in memory."""
+        return tuple(as_array(output.cpu()) for output in outputs)
+
+
+def engine(request: Mapping[str, Any]) -> Engine:
+    """The folder, the device and the way of running that a comparison asks for.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    torch.set_num_threads(request["threads"])
+    if request["device"] == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "PyTorch has no CUDA device here",
+            context=f"torch {torch.__version__}",
+            hint="install the build of torch for CUDA, and NVIDIA's driver",
+            code="no-device",
+        )
+    module = load(Path(request["path"])).to(request["device"])
+    name = f"PyTorch {torch.__version__}"
+    if not request["compiled"]:
+        return Engine(module, request["device"], name)
+    module.compile()
+    return Engine(module, request["device"], f"{name}, compiled")
 
 
 def in_one_line(error: BaseException) -> str:

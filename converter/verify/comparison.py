@@ -78,8 +78,18 @@ def compare(
         answers: Those of the runtime.
         terms: Which activations of the runtime round more than their results.
     """
+    return compare_expected(model, cases, expectations(model, cases, terms), answers)
+
+
+def compare_expected(
+    model: Model,
+    cases: Sequence[Case],
+    expected_outputs: Sequence[Sequence[Expected]],
+    answers: Answers,
+) -> list[Comparison]:
+    """The same, with the judge's answers at hand."""
     compared: list[Comparison] = []
-    for case, expected in zip(cases, expectations(model, cases, terms), strict=True):
+    for case, expected in zip(cases, expected_outputs, strict=True):
         given = answers(case.arrays)
         count = len(model.outputs)
         answered = [*given[:count], *[None] * (count - len(given))]

@@ -140,15 +140,15 @@ def usual_length(model: Model) -> int:
     The largest below it where the model takes no more.
     """
     wanted = (*range(LONGEST, MOST), *range(LONGEST - 1, 0, -1))
-    return next((time for time in wanted if _takes(model, time)), LONGEST)
+    return next((time for time in wanted if takes(model, time)), LONGEST)
 
 
 def _fitting(model: Model, time: int, otherwise: int) -> int:
     """`time`, if the model takes so few steps."""
-    return time if _takes(model, time) else otherwise
+    return time if takes(model, time) else otherwise
 
 
-def _takes(model: Model, time: int) -> bool:
+def takes(model: Model, time: int) -> bool:
     """Whether every layer can take a free axis of that length."""
     shapes: dict[str, Shape] = {value.name: _filled(value.shape, 2, time) for value in model.inputs}
     try:
@@ -159,6 +159,22 @@ def _takes(model: Model, time: int) -> bool:
     except ShapeMismatchError:
         return False
     return True
+
+
+def drawn(model: Model, batch: int, time: int, seed: int = 0) -> tuple[Array, ...]:
+    """Inputs of that size, normal numbers or indices; fixed sizes stay."""
+    generator = np.random.default_rng(seed)
+    bounds = index_bounds(model)
+    return tuple(
+        _array(
+            value,
+            _filled(value.shape, batch, time),
+            "normal",
+            bounds.get(value.name),
+            generator,
+        )
+        for value in model.inputs
+    )
 
 
 def _filled(shape: Shape, batch: int, time: int) -> tuple[int, ...]:

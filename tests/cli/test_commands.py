@@ -255,7 +255,7 @@ USAGE = [
     (
         "inspct a.h5",
         'Unknown command "inspct". Did you mean "inspect"? Available commands: convert, inspect, '
-        "verify, doctor.",
+        "verify, compare, doctor.",
         "ifco --help",
     ),
 ]

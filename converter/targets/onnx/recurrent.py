@@ -25,6 +25,10 @@ from converter.targets.onnx.scan import cell_scan
 
 KINDS = {Cell.LSTM: "LSTM", Cell.GRU: "GRU", Cell.GRU_RESET_BEFORE: "GRU", Cell.RNN: "RNN"}
 
+RESET_AFTER = {Cell.GRU: 1, Cell.GRU_RESET_BEFORE: 0}
+"""`linear_before_reset` of a GRU. 0 is what a node means that says none, and is said all the same:
+onnxruntime's CUDA provider leaves a node that says 0 to the CPU, and computes any other as if 1."""
+
 USUAL = {
     Cell.LSTM: (SIGMOID, TANH, TANH),
     Cell.GRU: (SIGMOID, TANH),
@@ -235,7 +239,7 @@ def _node(
         name=graph.prefix + one.suffix,
         hidden_size=one.units,
         direction=way,
-        linear_before_reset=1 if one.cell is Cell.GRU else None,
+        linear_before_reset=RESET_AFTER.get(one.cell),
         **({} if usual else function_attributes(tuple(every))),
     )
 
