@@ -65,7 +65,9 @@ def _completed(
     """A row with the triple; None where an option has no value left that is allowed."""
     row: Row = dict(first)
     order = {name: k for k, name in enumerate(options)}
-    for name in sorted(options.keys() - row.keys(), key=lambda name: (generator.random(), name)):
+    rest = [name for name in options if name not in row]
+    generator.shuffle(rest)
+    for name in rest:
         possible = [value for value in options[name] if allowed({**row, name: value})]
         if not possible:
             return None

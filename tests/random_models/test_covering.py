@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import combinations, islice, product
+from pathlib import Path
 
 from scripts.random_models.covering import covering
 from scripts.random_models.draw import plans
 from scripts.random_models.options import OPTIONS, allowed
 from scripts.random_models.plan import plan_of
+
+ROOT = Path(__file__).parents[2]
 
 SMALL = {"a": (1, 2, 3), "b": (1, 2), "c": (1, 2), "d": (1, 2, 3)}
 
@@ -44,6 +50,21 @@ def test_a_seed_draws_the_same_plans_again_from_any_number_on() -> None:
     first = list(islice(plans(0), 20))
     assert list(islice(plans(0, start=15), 5)) == first[15:]
     assert list(islice(plans(1), 20)) != first
+
+
+def test_another_process_draws_the_same() -> None:
+    code = "from scripts.random_models.draw import plans; print(next(plans(0, 30)))"
+    drawn = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(drawn) == 1
 
 
 def test_a_plan_is_the_same_after_it_was_written_down() -> None:
