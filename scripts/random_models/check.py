@@ -79,7 +79,8 @@ def _compared(folder: Path, files: Sequence[str]) -> Iterator[Finding]:
 def judged(model: Model, inputs: Calls) -> Calls:
     """The judge's outputs; a stateful model goes on from call to call."""
     judge = Judge(model)
-    return [[judge.run(arrays)[value.name] for value in model.outputs] for arrays in inputs]
+    values = [judge.run(arrays) for arrays in inputs]
+    return [[one[output.name] for output in model.outputs] for one in values]
 
 
 def _arch(folder: Path, name: str) -> Path | None:
