@@ -188,14 +188,10 @@ def text_mutants(name: str) -> Iterator[Mutant]:
         relu = ("nn.RNN(3, 3, ", 'nn.RNN(3, 3, nonlinearity="relu", ')
         yield Mutant(name, "another activation", text=relu)
     if "hard" in name:
-        yield Mutant(
-            name,
-            "the hard sigmoid of Keras 3",
-            text=("return (x * 0.2 + 0.5).clamp(0, 1)", "return (x / 6 + 0.5).clamp(0, 1)"),
-        )
-        yield Mutant(
-            name, "the sigmoid of Keras 2.3", text=("hard_sigmoid, batch", "torch.sigmoid, batch")
-        )
+        slope = ("recurrent_slope=1.2", "recurrent_slope=1.0")
+        yield Mutant(name, "the hard sigmoid of Keras 3", text=slope)
+        sigmoid = ("recurrent_activation=F.hardsigmoid", "recurrent_activation=torch.sigmoid")
+        yield Mutant(name, "the sigmoid of Keras 2.3", text=sigmoid)
 
 
 def named(mutant: Mutant) -> str:
