@@ -41,28 +41,34 @@ class ConvLSTM(nn.Module):
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         conv = getattr(nn, f"Conv{len(kernel_size)}d")
+        odd = all(n % 2 for n in kernel_size)  # of even ones PyTorch copies, and warns
+        same = "same" if odd else 0
         self.input = conv(
             in_channels,
             4 * out_channels,
             kernel_size,
             self.stride,
+            padding=same if padding == "same" and max(self.stride) == 1 else 0,
             dilation=self.dilation,
             bias=bias,
         )
-        self.recurrent = conv(out_channels, 4 * out_channels, kernel_size, bias=False)
+        sizes = out_channels, 4 * out_channels, kernel_size
+        self.recurrent = conv(*sizes, padding=same, bias=False)
         pairs = [((n - 1) // 2, n // 2) for n in reversed(kernel_size)]
         self.sides = [side for pair in pairs for side in pair]
 
     def convolve(self, x: Tensor) -> Tensor:
         """The product of the input, of every step at once."""
         steps = x.flatten(0, 1)
-        if self.padding == "same":
+        if self.padding == "same" and self.input.padding != "same":
             sizes = self.kernel_size, self.stride
             steps = pad_same(steps, *sizes, dilations=self.dilation)
         return self.input(steps).unflatten(0, x.shape[:2])
 
     def recurrence(self, h: Tensor) -> Callable[[Tensor], Tensor]:
         """What gives the product of a state like h."""
+        if self.recurrent.padding == "same":
+            return self.recurrent
         return lambda h: self.recurrent(F.pad(h, self.sides))
 
     def forward(
