@@ -64,10 +64,10 @@ class Tagger(nn.Module):
         return self.head(x).softmax(-1)
 
     def read(self, x: Tensor, direction: int) -> Tensor:
-        """The outputs of one half of the LSTM."""
+        """The outputs of one half of the LSTM, called as nn.LSTM calls it."""
         zeros = x.new_zeros(1, len(x), 16)
         weights: list[Tensor] = [*self.lstm.all_weights[direction]]
-        options = (True, 1, 0.0, self.training, False, True)  # as nn.LSTM itself calls it
+        options = (True, 1, 0.0, self.training, False, True)
         return torch.lstm(x, (zeros, zeros), weights, *options)[0]
 
 
