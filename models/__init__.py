@@ -14,4 +14,6 @@ TWINS = (
     "translator",
     "interpreter",
     "stream",
+    "stacked",
+    "video",
 )

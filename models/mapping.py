@@ -5,7 +5,7 @@ of one PyTorch module, for `load_state_dict`, which checks that every name is th
 fits. Shapes use I inputs, H units, O outputs.
 
 Written from the frameworks' own documentation: keras/src/layers, and the "Attributes" sections of
-torch.nn.LSTM, GRU, Linear, Conv1d, BatchNorm1d and Embedding.
+torch.nn.LSTM, GRU, Linear, Conv1d, Conv2d, BatchNorm1d and Embedding.
 """
 
 from typing import Any, Protocol
@@ -79,6 +79,26 @@ def conv1d(kernel: Array, bias: Array) -> dict[str, Tensor]:
     Both slide the kernel without flipping it, so its width keeps its direction.
     """
     return {"weight": torch.from_numpy(kernel.transpose(2, 1, 0)), "bias": torch.from_numpy(bias)}
+
+
+def conv2d(kernel: Array, bias: Array) -> dict[str, Tensor]:
+    """A Conv2D: kernel (rows, columns, I, O) becomes weight (O, I, rows, columns)."""
+    weight = kernel.transpose(3, 2, 0, 1)
+    return {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
+
+
+def conv_lstm(kernel: Array, recurrent_kernel: Array, bias: Array) -> dict[str, Tensor]:
+    """A ConvLSTM2D: two convolutions, of which that over the state has no bias.
+
+    Keras stacks the gates i f c o in the last axis: kernel (rows, columns, I, 4H),
+    recurrent_kernel (rows, columns, H, 4H), bias (4H,). PyTorch has no such layer; a class that
+    splits its gates i f g o, as nn.LSTM does, has them in the same order.
+    """
+    weight = recurrent_kernel.transpose(3, 2, 0, 1)
+    return {
+        **{f"input.{name}": array for name, array in conv2d(kernel, bias).items()},
+        "recurrent.weight": torch.from_numpy(weight),
+    }
 
 
 def batch_norm(

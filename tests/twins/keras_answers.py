@@ -21,8 +21,8 @@ SHORTEST = {"cnn_lstm": 6}
 CASES = ((1, 0), (3, 1), (8, 6), (2, 15))
 """Rows, and steps beyond the shortest where time is free."""
 
-NO_MODULES = ("InputLayer", "Attention", "Concatenate")
-"""What PyTorch has as an argument or as a function of several tensors."""
+NO_MODULES = ("InputLayer", "Attention", "Concatenate", "GlobalAveragePooling2D")
+"""What PyTorch has as an argument or as a function."""
 
 
 def redraw(model: Any, rng: np.random.Generator) -> None:
@@ -49,7 +49,7 @@ def draw(
     batch = tensor.shape[0] or batch
     time = tensor.shape[1] or SHORTEST.get(model.name, 1) + longer + number
     if tensor.dtype != "int32":
-        return rng.normal(size=(batch, time, tensor.shape[-1])).astype(np.float32)
+        return rng.normal(size=(batch, time, *tensor.shape[2:])).astype(np.float32)
     tables = [layer for layer in model.layers if hasattr(layer, "mask_zero")]
     tokens = rng.integers(1, tables[number].input_dim, size=(batch, time))
     if tables[number].mask_zero:  # the first sentence is whole, the last one empty
@@ -72,10 +72,16 @@ def answers(name: str, model: Any, rng: np.random.Generator) -> dict[str, Any]:
         answer = model(given if len(given) > 1 else given[0], training=False)
         found[f"answers/{case}"] = np.asarray(answer)
     own = [layer for layer in model.layers if type(layer).__name__ not in NO_MODULES]
-    found["layers"] = [layer.name for layer in own]
+    found["layers"] = [name for layer in own for name in names(layer)]
     found["parameters"] = model.count_params()
     found["trained"] = sum(prod(weight.shape) for weight in model.trainable_weights)
     return found
+
+
+def names(layer: Any) -> list[str]:
+    """The layer's, or of a layer of several cells each cell's behind it."""
+    cells = getattr(getattr(layer, "cell", None), "cells", ())
+    return [f"{layer.name}_{cell.name}" for cell in cells] or [layer.name]
 
 
 def main(path: Path) -> None:
