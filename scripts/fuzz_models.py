@@ -1,9 +1,10 @@
 """Random models against real Keras: `python -m scripts.fuzz_models --seed 0 --count 200`.
 
 Each is drawn from a seed, built by Keras 3 or tf_keras, saved in every form, read, run by the
-judge and in PyTorch (both in float64, within 1e-12 of Keras) and as ONNX, and written back. The
-first ones are a covering array: any three options of a recurrent layer meet in one of them. A
-failure is shrunk to its smallest model and printed as one; `--start` goes on where another ended.
+judge and in PyTorch (both in float64, within 1e-12 of Keras) and in onnxruntime (float32, within
+what rounding explains), and written back. The first ones are a covering array: any three options
+of a recurrent layer meet in one of them. A failure is shrunk to its smallest model and printed as
+one; `--start` goes on where another run ended.
 """
 
 from __future__ import annotations
