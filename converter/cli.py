@@ -22,7 +22,9 @@ from converter.errors import ConverterError, FormatError, UsageError
 from converter.printing import Format, forget_stdout, progress, show, show_error
 
 if TYPE_CHECKING:
+    from converter.compare.timings import Timings
     from converter.description import Era
+    from converter.verify.verdict import Verdict
 
 To = Literal["pytorch", "onnx", "keras", "h5", "weights.h5", "state-dict"]
 State = Literal["kept", "explicit"]
@@ -163,6 +165,8 @@ def verify(
     keras_python: Path | None = None,
     state: State = "kept",
     precision: Precision = "source",
+    report: Path | None = None,
+    force: bool = False,
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -181,6 +185,8 @@ def verify(
             that runs ifco, if it has.
         state: As it was converted.
         precision: As it was converted.
+        report: An HTML file to write, which opens offline.
+        force: Replace a report that exists.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
     """
@@ -197,6 +203,8 @@ def verify(
             state=state,
             precision=precision,
         )
+    if report is not None:
+        write_report(report, verdict, force=force)
     show(format, lambda console: show_verdict(console, verdict), verdict.as_dict)
     return 0 if exit_zero else verdict.status.exit_code
 
@@ -216,6 +224,8 @@ def compare(
     require_placement: bool = False,
     era: EraName | None = None,
     arch: Path | None = None,
+    report: Path | None = None,
+    force: bool = False,
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -240,6 +250,8 @@ def compare(
             the CPU.
         era: The Keras whose meaning the model has, where the file says it wrongly.
         arch: The architecture of weights: JSON, YAML, or another saved model in any form.
+        report: An HTML file to write, which opens offline.
+        force: Replace a report that exists.
         exit_zero: End with 0 also if one differs or it could not be decided.
         format: How the result is printed.
     """
@@ -261,10 +273,19 @@ def compare(
             era=era_of(era),
             arch=arch,
         )
+    if report is not None:
+        write_report(report, found, force=force)
     show(format, lambda console: show_timings(console, found), found.as_dict)
     if exit_zero:
         return 0
     return 1 if require_placement and not found.placed else found.status.exit_code
+
+
+def write_report(path: Path, result: Timings | Verdict, *, force: bool) -> None:
+    """Write a result as HTML."""
+    from converter.report.html import write_report as write
+
+    write(path, result, force=force)
 
 
 def doctor(model: Path | None = None, /, *, format: Format = "text") -> int:

@@ -22,14 +22,14 @@ class Candidate:
     Attributes:
         runtime: Of `RUNTIMES`.
         device: As it is typed: "cuda".
-        form: Of what it runs: "onnx", "pytorch" or "keras".
+        forms: Of what it runs, the second where the first cannot be opened.
         module: In `converter.runtimes`, or "keras".
         python: The interpreter that has it; None for this one.
     """
 
     runtime: str
     device: str
-    form: str
+    forms: tuple[str, ...]
     module: str
     python: PathName | None = None
 
@@ -84,15 +84,15 @@ def candidates(
         if runtime == "onnxruntime":
             asked = _here() if providers is None else providers
             found += [
-                Candidate(runtime, name, "onnx", "onnxruntime", python.get(name))
+                Candidate(runtime, name, ("onnx",), "onnxruntime", python.get(name))
                 for name in dict.fromkeys([*asked, *python])
             ]
         elif runtime == "keras":
-            found.append(Candidate(runtime, "cpu", "keras", "keras", keras_python))
+            found.append(Candidate(runtime, "cpu", ("source", "keras"), "keras", keras_python))
         else:
             cuda = "cuda" in (providers or ()) or shutil.which("nvidia-smi") is not None
             devices = ("cpu", "cuda") if cuda else ("cpu",)
-            found += [Candidate(runtime, device, "pytorch", "torch") for device in devices]
+            found += [Candidate(runtime, device, ("pytorch",), "torch") for device in devices]
     return tuple(found)
 
 

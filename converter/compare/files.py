@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from converter.artefacts import Artefact, KerasFile, Options, TorchFolder
 from converter.compare.providers import GraphNode
 from converter.description import Model
-from converter.errors import ConverterError
+from converter.errors import ConverterError, UsageError
 from converter.output import staged
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class Files:
         """Where the model is in that form.
 
         Args:
-            form: "onnx", "pytorch" or "keras".
+            form: Of `WRITERS`.
 
         Raises:
-            ConverterError: It cannot be written.
+            ConverterError: It cannot be written; there is no source.
         """
         if form not in self._known:
             try:
@@ -68,10 +68,19 @@ class Files:
         """Written by the target PyTorch."""
         return self._write(TorchFolder(self.model), "pytorch")
 
+    def source(self) -> Path:
+        """What the model was read from."""
+        if self._source is None:
+            raise UsageError(
+                f"model '{self.model.name}' has no file that Keras could load",
+                context="a model in memory, or weights alone",
+                hint="it is written for Keras 3 instead",
+                code="no-file",
+            )
+        return self._source.absolute()
+
     def keras(self) -> Path:
-        """The source; where there is no file, written by the target Keras."""
-        if self._source is not None:
-            return self._source.absolute()
+        """Written by the target Keras."""
         artefact = KerasFile(self.model, "model.keras", "keras", Options())
         return self._write(artefact, "keras") / "model.keras"
 
@@ -86,6 +95,7 @@ class Files:
 WRITERS: Mapping[str, Callable[[Files], Path]] = {
     "onnx": Files.onnx,
     "pytorch": Files.pytorch,
+    "source": Files.source,
     "keras": Files.keras,
 }
 

@@ -37,7 +37,6 @@ class Running:
         self._folder = folder
         self._threads = threads
         self._worker: Worker | None = None
-        self.form = candidate.form
         self.row = Row(name=candidate.name)
 
     def __enter__(self) -> Running:
@@ -113,13 +112,10 @@ class Running:
 
     def _opened(self) -> Row:
         candidate = self._candidate
-        path = self._files.path(candidate.form)
         if candidate.python is None and importlib.util.find_spec(candidate.module) is None:
             raise WorkerFailure(f"{candidate.module} is not installed")
         self._worker = Worker(self._folder, python=candidate.python, threads=self._threads)
-        said = self.ask(
-            {"do": "open", "path": str(path), "threads": self._threads, **candidate.request}
-        )
+        said = self._open(candidate.forms)
         return replace(
             self.row,
             version=said["name"],
@@ -128,6 +124,17 @@ class Running:
             loading=1000 * said["loading"],
             nodes=tuple(self._node(*node) for node in said["placed"]),
         )
+
+    def _open(self, forms: Sequence[str]) -> dict[str, Any]:
+        """What the worker says of the first form that it can open."""
+        form, *others = forms
+        request = {"do": "open", "threads": self._threads, **self._candidate.request}
+        try:
+            return self.ask({**request, "path": str(self._files.path(form))})
+        except (ConverterError, WorkerFailure):
+            if not others:
+                raise
+        return self._open(others)
 
     def _node(self, name: str, kind: str, provider: str) -> Node:
         written = self._files.nodes.get(name)

@@ -178,7 +178,8 @@ def one_line(error: BaseException, longest: int = 300) -> str:
     context = getattr(error, "context", "")  # of this package's own errors
     said = f"{error.args[0]}: {context}" if context else f"{type(error).__name__}: {error}"
     plain = " ".join(re.sub("\x1b\\[[0-9;]*m", "", said).split())
-    return plain if len(plain) <= longest else plain[:longest] + "..."
+    half = longest // 2  # what is wrong may stand at either end
+    return plain if len(plain) <= longest else f"{plain[:half]} ... {plain[-half:]}"
 
 
 if __name__ == "__main__":

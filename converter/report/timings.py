@@ -72,13 +72,21 @@ def conclusions(found: Timings) -> Iterator[str]:
             names = ", ".join(node.name for node in row.fallbacks)
             yield f"{row.name}: recurrent layers fell back to the CPU: {names}"
     if len(found.ran) > 1:
-        for point in found.grid:
-            best, *near = found.fastest(point.place)
-            beside = f", not distinguished from {', '.join(near)}" if near else ""
-            yield f"{place_words(point.place)}: fastest is {best}{beside}"
+        yield from _fastest(found)
     for name, other, places in found.crossovers:
         where = " and ".join(place_words(place) for place in places)
         yield f"{name} is faster than {other} from {where} on"
+
+
+def _fastest(found: Timings) -> Iterator[str]:
+    """The fastest, and for which points."""
+    won: dict[tuple[str, ...], list[str]] = {}
+    for point in found.grid:
+        won.setdefault(found.fastest(point.place), []).append(place_words(point.place))
+    for (best, *near), places in won.items():
+        beside = f", not distinguished from {', '.join(near)}" if near else ""
+        where = "everywhere" if len(won) == 1 else f"at {'; '.join(places)}"
+        yield f"{best} is fastest {where}{beside}"
 
 
 def placement(row: Row) -> Iterator[tuple[str, bool]]:
@@ -116,7 +124,7 @@ def figures(row: Row) -> tuple[str, str, str, str]:
         "" if worst is None else f"{worst.units:.3g} ulp",
         milliseconds(row.importing),
         milliseconds(row.loading),
-        "" if row.memory is None else f"{row.memory:.3g} MB",
+        "" if row.memory is None else f"{digits(row.memory)} MB",
     )
 
 

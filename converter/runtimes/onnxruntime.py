@@ -214,7 +214,9 @@ def open(
         options.intra_op_num_threads = threads
     given = file if isinstance(file, bytes) else str(Path(file))
     try:
-        session = onnxruntime.InferenceSession(given, options, providers=list(providers))
+        session = onnxruntime.InferenceSession(
+            given, options, providers=[(one, _options(one, threads)) for one in providers]
+        )
         return Session(session)
     except Exception as error:  # onnxruntime's own classes have no common one
         name = "the ONNX model" if isinstance(file, bytes) else str(file)
@@ -224,6 +226,13 @@ def open(
             hint="convert again; a file that lies beside it must stay there",
             code="onnx-not-loaded",
         ) from error
+
+
+def _options(provider: str, threads: int | None) -> dict[str, str]:
+    """What a provider is told that has threads of its own."""
+    if provider != "OpenVINOExecutionProvider" or threads is None:
+        return {}
+    return {"load_config": json.dumps({"CPU": {"INFERENCE_NUM_THREADS": threads}})}
 
 
 class Engine:

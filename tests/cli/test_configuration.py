@@ -88,7 +88,7 @@ def test_a_file_without_a_table_says_nothing(ifco: Command, library: Library, te
 
 ALL = (
     "arch, batches, era, exit-zero, force, format, keras-python, opset, out, precision, providers, "
-    "python, require-placement, rounds, runtimes, state, threads, times, to, values, verify"
+    "python, report, require-placement, rounds, runtimes, state, threads, times, to, values, verify"
 )
 WRONG = [
     (

@@ -91,7 +91,8 @@ def test_a_runtime_with_another_model_differs(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     files = Files(chain(Maker(1).recurrent("layer", Cell.LSTM, 3, 4)), tmp_path)
     chosen = list(cases(MODEL))
-    with Running(Candidate("onnxruntime", "cpu", "onnx", "onnxruntime"), files, tmp_path, 1) as one:
+    candidate = Candidate("onnxruntime", "cpu", ("onnx",), "onnxruntime")
+    with Running(candidate, files, tmp_path, 1) as one:
         one.verify(chosen, expectations(MODEL, chosen))
     assert one.row.verdict is not None
     assert one.row.verdict.status is Status.DIFFERS

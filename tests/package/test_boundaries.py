@@ -238,7 +238,8 @@ def test_the_wheel_holds_the_package_alone(wheel: list[str]) -> None:
 
 def test_the_wheel_holds_every_file_of_the_package(wheel: list[str]) -> None:
     assert set(FILES) <= set(wheel)
-    assert "converter/py.typed" in wheel
+    assert {"converter/py.typed", "converter/report/report.html"} <= set(wheel)
+    assert "converter/report/report.css" in wheel
 
 
 def test_the_wheel_holds_the_licence(wheel: list[str]) -> None:
