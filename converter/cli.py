@@ -227,7 +227,7 @@ def compare(
     report: Path | None = None,
     force: bool = False,
     exit_zero: bool = False,
-    format: Format = "text",
+    format: Literal["text", "json", "markdown"] = "text",
 ) -> int:
     """Run a saved model in every runtime that is here: the same or not, where it ran, how fast.
 
@@ -257,6 +257,7 @@ def compare(
     """
     from converter import typed
     from converter.compare import compare as run_all
+    from converter.report.markdown import as_markdown
     from converter.report.timings import show_timings
 
     with progress(f"comparing runtimes of {model}"):
@@ -275,7 +276,10 @@ def compare(
         )
     if report is not None:
         write_report(report, found, force=force)
-    show(format, lambda console: show_timings(console, found), found.as_dict)
+    if format == "markdown":
+        show("text", lambda console: console.out(as_markdown(found), highlight=False), dict)
+    else:
+        show(format, lambda console: show_timings(console, found), found.as_dict)
     if exit_zero:
         return 0
     return 1 if require_placement and not found.placed else found.status.exit_code

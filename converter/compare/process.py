@@ -27,7 +27,7 @@ class WorkerFailure(Exception):  # noqa: N818  the runtime's own answer, not an 
     """A worker answered that it cannot, or answered nothing.
 
     Attributes:
-        missing: The module that was not there, "" if it was another reason.
+        missing: What is not there, "" if that is not the reason.
     """
 
     def __init__(self, text: str, missing: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,8 @@ class Running:
         except ConverterError as error:
             self._fail(f"{error.message}: {error.context}", error.hint)
         except WorkerFailure as error:
-            self._fail(str(error), self._candidate.help)
+            own = "that is what the runtime says; the others can be compared without it"
+            self._fail(str(error), self._candidate.help if error.missing else own)
         return self
 
     def __exit__(
@@ -113,7 +115,7 @@ class Running:
     def _opened(self) -> Row:
         candidate = self._candidate
         if candidate.python is None and importlib.util.find_spec(candidate.module) is None:
-            raise WorkerFailure(f"{candidate.module} is not installed")
+            raise WorkerFailure(f"{candidate.module} is not installed", candidate.module)
         self._worker = Worker(self._folder, python=candidate.python, threads=self._threads)
         said = self._open(candidate.forms)
         return replace(
@@ -134,7 +136,8 @@ class Running:
         except (ConverterError, WorkerFailure):
             if not others:
                 raise
-        return self._open(others)
+        said = self._open(others)
+        return {**said, "name": f"{said['name']}, a file written for it"}
 
     def _node(self, name: str, kind: str, provider: str) -> Node:
         written = self._files.nodes.get(name)
@@ -144,4 +147,5 @@ class Running:
         return Node(name=name, kind=kind, provider=provider, forecast=expected)
 
     def _fail(self, failure: str, help: str) -> None:
-        self.row = replace(self.row, failure=failure, help=help)
+        shown = failure.replace(f"{self._folder}{os.sep}", "")
+        self.row = replace(self.row, failure=shown, help=help)

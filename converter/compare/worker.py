@@ -55,7 +55,7 @@ def serve(asked: TextIO, out: TextIO, opener: Callable[[dict[str, Any]], Any]) -
         try:
             answer = respond(json.loads(line), state, opener)
         except Exception as error:  # whatever a framework raises is its answer
-            answer = {"error": one_line(error), "missing": getattr(error, "name", None) or ""}
+            answer = {"error": one_line(error), "missing": missing(error)}
         out.write(json.dumps(answer) + "\n")
         out.flush()
 
@@ -171,6 +171,14 @@ def peak_memory() -> Any:
     except ImportError:
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def missing(error: BaseException) -> str:
+    """What is not there; "" where that is not what is wrong."""
+    if isinstance(error, ImportError):
+        return error.name or "a module"
+    code = getattr(error, "code", "")  # of this package's own errors
+    return code if code in ("no-provider", "no-device") else ""
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:

@@ -172,6 +172,12 @@ def test_verify_as_json(ifco: Command, library: Library) -> None:
     assert library.calls == [("verify", Path("a.h5"), Path("b"), None)]
 
 
+def test_a_verdict_is_also_written_as_html(ifco: Command, library: Library) -> None:
+    done = ifco("verify a.h5 b --report report.html")
+    assert (done.code, done.err) == (0, "")
+    assert "Equal</span>: model.keras and out/model.py" in Path("report.html").read_text()
+
+
 CODES = [("equal", 0), ("differs", 1), ("undecided", 4), ("inconclusive", 4)]
 
 

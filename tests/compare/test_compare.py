@@ -21,6 +21,7 @@ from converter.verify.inputs import cases
 from converter.verify.verdict import Status
 from tests.models_by_hand import Maker, chain
 
+ROOT = Path(__file__).parents[2]
 MODEL = chain(Maker().recurrent("layer", Cell.LSTM, 3, 4))
 
 
@@ -106,6 +107,35 @@ def test_a_python_without_the_runtime_is_a_row_that_says_so(tmp_path: Path) -> N
     with Running(candidate, Files(MODEL, tmp_path / "files"), tmp_path, 1) as one:
         assert one.row.failure == "ModuleNotFoundError: No module named 'keras'"
         assert one.row.help == 'pip install "ifco[keras]", or give another --keras-python'
+
+
+def test_keras_is_given_a_file_for_it_where_it_cannot_open_the_source(tmp_path: Path) -> None:
+    """With a made-up Keras, which opens no HDF5 file."""
+    (tmp_path / "keras.py").write_text(KERAS)
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec "{sys.executable}" "$@"\n')
+    script.chmod(0o755)
+    model = converter.read(ROOT / "tests/data/examples/forecaster.h5")
+    (candidate,) = candidates(("keras",), None, {}, script)
+    with Running(candidate, Files(model, tmp_path / "files"), tmp_path, 1) as one:
+        assert one.row.failure == ""
+        assert one.row.version == "Keras 9.9 (made up), a file written for it"
+    with Running(candidate, Files(MODEL, tmp_path / "more"), tmp_path, 1) as one:
+        assert one.row.version.startswith("Keras 9.9 (made up)")
+
+
+KERAS = """
+class backend:
+    backend = staticmethod(lambda: "made up")
+
+class models:
+    @staticmethod
+    def load_model(path, compile):
+        if not path.endswith(".keras"):
+            raise ValueError("an old file")
+
+__version__ = "9.9"
+"""
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_an_error_is_an_answer_on_one_line_and_the_next_request_is_served(tmp_pa
     wrong = {"do": "time", "inputs": str(tmp_path / "a.npz"), "count": 1, "seconds": 0}
     _, failed, unknown, memory = answers(OPEN, wrong, {"do": "dance"}, {"do": "memory"})
     assert failed == {"error": "ArithmeticError: what is that?", "missing": ""}
+    assert answers({"do": "time"})[0]["missing"] == ""  # a KeyError is nothing that is missing
     assert unknown["error"] == "ValueError: nothing is known of 'dance'"
     assert memory["peak"] is None or memory["peak"] > 1e6
 
