@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from converter.compare.worker import typed
 from converter.gates import Array
 
 SCRIPT = Path(__file__).with_name("worker.py")
@@ -145,5 +146,5 @@ def read_cases(path: Path, count: int) -> list[list[Array]]:
     found: list[list[Array]] = [[] for _ in range(count)]
     with np.load(path) as arrays:
         for name in arrays.files:  # in the order of the outputs
-            found[int(name.split("_")[0])].append(arrays[name])
+            found[int(name.split("_")[0])].append(typed(arrays[name]))
     return found

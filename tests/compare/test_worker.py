@@ -69,6 +69,16 @@ def test_every_output_of_every_case_is_answered(tmp_path: Path) -> None:
             np.testing.assert_array_equal(other, 2 * one)
 
 
+def test_bfloat16_goes_to_and_fro(tmp_path: Path) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    save_cases(tmp_path / "in.npz", [[np.array([1, 2.5], ml_dtypes.bfloat16)]])
+    names = {"inputs": str(tmp_path / "in.npz"), "outputs": str(tmp_path / "out.npz")}
+    assert answers(OPEN, {"do": "answer", "counts": [1], **names})[1] == {"cases": 1}
+    ((found,),) = read_cases(tmp_path / "out.npz", 1)
+    assert found.dtype == ml_dtypes.bfloat16
+    np.testing.assert_array_equal(found, np.array([2, 5], ml_dtypes.bfloat16))
+
+
 def test_a_call_is_timed_in_three_parts(tmp_path: Path) -> None:
     save_cases(tmp_path / "a.npz", [[np.zeros(3, np.float32)]])
     once = {"do": "time", "inputs": str(tmp_path / "a.npz"), "count": 1, "seconds": 0}
