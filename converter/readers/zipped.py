@@ -33,12 +33,13 @@ _END = struct.Struct("<4s4H2LH")
 _LOCAL = struct.Struct("<4s5H3L2H")
 
 
-def members(file: File, known: Collection[str]) -> dict[str, Content]:
+def members(file: File, known: Collection[str], *, packed: bool = True) -> dict[str, Content]:
     """Every member of the archive by its name, its checksum verified.
 
     Args:
         file: It begins with `MAGIC`.
-        known: The names that may be there.
+        known: The names that may be there; `*.npy` are all that end so.
+        packed: Whether members may be compressed.
 
     Raises:
         FormatError: The archive is damaged, or is not what a writer of models writes.
@@ -52,7 +53,7 @@ def members(file: File, known: Collection[str]) -> dict[str, Content]:
             raise _damaged(file, str(error)) from error
         parts: dict[str, tuple[zipfile.ZipInfo, Part]] = {}
         for info in infos:
-            _check(file, info, known)
+            _check(file, info, known, packed)
             if info.filename in parts:
                 raise _refused(file, info, "two members of that name", "duplicate-member")
             parts[info.filename] = (info, _part(file, handle, info))
@@ -80,9 +81,11 @@ def _directory(file: File, handle: BinaryIO) -> int:
     return int(offset) if offset != 0xFFFFFFFF else file.size - size
 
 
-def _check(file: File, info: zipfile.ZipInfo, known: Collection[str]) -> None:
+def _check(file: File, info: zipfile.ZipInfo, known: Collection[str], packed: bool) -> None:
     """Refuse a member that no writer of models writes."""
-    if info.orig_filename != info.filename or info.filename not in known:
+    ends = tuple(name[1:] for name in known if name.startswith("*"))
+    is_known = info.filename in known or info.filename.endswith(ends)
+    if info.orig_filename != info.filename or not is_known:
         raise FormatError(
             f"{file.path} has the member {named(info.orig_filename)}",
             context=f"expected {', '.join(known)} and nothing else",
@@ -91,8 +94,10 @@ def _check(file: File, info: zipfile.ZipInfo, known: Collection[str]) -> None:
         )
     if info.flag_bits & 0x1:
         raise _refused(file, info, "it is encrypted", "encrypted")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        method = f"compression method {info.compress_type}; stored and deflate are read"
+    methods = {zipfile.ZIP_STORED: "stored"} | ({zipfile.ZIP_DEFLATED: "deflate"} if packed else {})
+    if info.compress_type not in methods:
+        expected = " and ".join(methods.values())
+        method = f"compression method {info.compress_type}; {expected} are read"
         raise _refused(file, info, method, "compression")
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):

@@ -40,6 +40,7 @@ class Architecture:
         exact: Whether Keras in float64 is exact to 1e-12, so that its answers are recorded.
             TensorFlow has the slope of leaky_relu and the root in gelu in float32.
         finish: What is done with the model when it has its weights; None for nothing.
+        npz: Whether its weights are saved in model.weights.npz.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Architecture:
     vocabulary: int
     exact: bool
     finish: Finish | None = None
+    npz: bool = False
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -67,6 +69,7 @@ def add(
     vocabulary: int = 11,
     exact: bool = True,
     finish: Finish | None = None,
+    npz: bool = False,
 ) -> None:
     """Enters one architecture; a name is entered once."""
     if name in ARCHITECTURES:
@@ -81,6 +84,7 @@ def add(
         vocabulary=vocabulary,
         exact=exact,
         finish=finish,
+        npz=npz,
     )
 
 
@@ -92,6 +96,7 @@ def architecture(
     vocabulary: int = 11,
     exact: bool = True,
     finish: Finish | None = None,
+    npz: bool = False,
 ) -> Callable[[Build], Build]:
     """Enters the decorated function under its own name, its docstring as `about`."""
 
@@ -106,6 +111,7 @@ def architecture(
             vocabulary=vocabulary,
             exact=exact,
             finish=finish,
+            npz=npz,
         )
         return build
 

@@ -70,3 +70,11 @@ def flat(outputs: object) -> list[object]:
     if isinstance(outputs, list | tuple):
         return [one for output in outputs for one in flat(output)]
     return [outputs]
+
+
+@architecture(npz=True)
+def weights_in_npz(keras: Keras) -> Model:
+    """Weights in model.weights.npz, as without h5py: pickles, which Keras 3.9 and later refuse."""
+    layers = keras.layers
+    both = layers.Bidirectional(layers.LSTM(2, kernel_regularizer="l2"))
+    return chain(keras, (None, 3), layers.GRU(2, return_sequences=True), both, layers.Dense(2))

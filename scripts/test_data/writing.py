@@ -1,5 +1,6 @@
 """Writing an architecture: its model in each format, and the answers beside it."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def write(
         key = manifest.key(path)
         rows["refused"].pop(key, None)
         try:
-            model.save(path)
+            save(model, path, npz=architecture.npz)
         except Exception as error:  # what Keras refuses is recorded, whatever it raises
             path.unlink(missing_ok=True)
             rows["refused"][key] = {"written_by": written_by, "because": first_line(error)}
@@ -101,6 +102,16 @@ def write(
     rows["files"][manifest.key(answers)] = manifest.row(answers, written_by)
     rows["about"][architecture.name] = architecture.about.strip().splitlines()[0]
     return {*saved, answers}
+
+
+def save(model: Model, path: Path, *, npz: bool) -> None:
+    """Saves the model; weights in `.npz` only Keras's own function writes."""
+    if npz:
+        importlib.import_module("keras.src.saving.saving_lib").save_model(
+            model, path, weights_format="npz"
+        )
+    else:
+        model.save(path)
 
 
 def opened_again(

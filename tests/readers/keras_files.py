@@ -92,6 +92,26 @@ def save(keras: Any, model: Any, folder: Path) -> None:
         model.save(folder / f"{model.name}.{ending}")
 
 
+def half(keras: Any, dtype: str) -> Any:
+    """A model of 16 bits whose variables carry what training needs."""
+    layers = keras.layers
+    plain = "glorot_uniform"  # TensorFlow has no QR decomposition of bfloat16
+    lstm = layers.LSTM(2, kernel_regularizer="l2", recurrent_initializer=plain, dtype=dtype)
+    dense = layers.Dense(2, kernel_constraint=keras.constraints.MaxNorm(2.0), dtype=dtype)
+    both = layers.Bidirectional(lstm, dtype=dtype)
+    return keras.Sequential([keras.Input((None, 3), dtype=dtype), both, dense], name=dtype)
+
+
+def pickle(keras: Any, model: Any, folder: Path) -> None:
+    """The model with its weights in `.npz` and in `.h5`, each as an archive and as a folder."""
+    saving = import_module(f"{keras.__name__}.src.saving.saving_lib")
+    for form in ("npz", "h5"):
+        (folder / form).mkdir(exist_ok=True)
+        path = folder / form / model.name
+        saving.save_model(model, f"{path}.keras", weights_format=form)
+        saving.save_model(model, path, zipped=False, weights_format=form)
+
+
 def flat(outputs: Any) -> list[Any]:
     """One output or several, as a list."""
     return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
@@ -101,7 +121,13 @@ def main(which: str, folder: Path) -> None:
     """Saves the models that are in this file."""
     keras = import_module(which)
     for make in (branches, stack):
-        save(keras, make(keras), folder)
+        model = make(keras)
+        save(keras, model, folder)
+        if which == "keras":
+            pickle(keras, model, folder)
+    if which == "keras":
+        for dtype in ("float16", "bfloat16"):
+            pickle(keras, half(keras, dtype), folder)
 
 
 if __name__ == "__main__":

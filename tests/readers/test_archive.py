@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import stat
 import struct
 import tracemalloc
@@ -20,7 +19,7 @@ import pytest
 from converter.description import Dense
 from converter.errors import FormatError
 from converter.readers import read, zipped
-from converter.readers.keras.archive import PICKLED
+from converter.readers.keras import npz
 from tests.readers.files import (
     CONFIG,
     DENSE,
@@ -37,16 +36,6 @@ Error = Callable[[Callable[[], object]], str]
 
 DAMAGED = "  help:  copy or download the file again; the original may be whole"
 AGAIN = "  help:  save the model again with model.save"
-
-
-class Marking:
-    """Makes a folder where it is unpickled."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (self.path,)
 
 
 def rewritten(path: Path, change: Callable[[zipfile.ZipFile, str, bytes], None]) -> Path:
@@ -104,30 +93,21 @@ def test_a_member_that_keras_does_not_write_is_refused(
     )
 
 
-def test_weights_that_are_pickles_are_refused_unread(
+def test_an_archive_with_the_weights_of_two_models_is_refused(
     file: Path, tmp_path: Path, error_of: Error
 ) -> None:
-    marker = tmp_path / "marker"
-    pickled = io.BytesIO()
-    np.savez(pickled, **{"layers/dense": np.array(Marking(str(marker)), object)})
     said = (
-        "error[pickled-weights]: the weights of model are pickled Python objects, which are never "
-        "read\n"
-        "  found: model.weights.npz, which Keras writes where h5py is not installed\n"
-        "  help:  load it with a Keras before 3.9, install h5py beside it, and save the model again"
+        "error[two-weights]: model has the weights of two models\n"
+        "  found: model.weights.h5 and model.weights.npz; Keras writes one of them\n" + AGAIN
     )
-    for others in ({WEIGHTS: None}, {}):
-        path = archive(file, SMALL, SMALL_WEIGHTS, replaced=others | {PICKLED: pickled.getvalue()})
-        assert error_of(lambda path=path: read(path)) == said
+    path = archive(file, SMALL, SMALL_WEIGHTS, replaced={npz.NAME: b"x"})
+    assert error_of(lambda: read(path)) == said
     file.unlink()
     with zipfile.ZipFile(archive(tmp_path / "zip", SMALL, SMALL_WEIGHTS)) as whole:
         whole.extractall(file)
     assert read(file).layers
-    (file / PICKLED).write_bytes(pickled.getvalue())
+    (file / npz.NAME).write_bytes(b"x")
     assert error_of(lambda: read(file)) == said
-    assert not marker.exists()
-    np.load(io.BytesIO(pickled.getvalue()), allow_pickle=True)["layers/dense"]
-    assert marker.exists()
 
 
 def test_two_members_of_one_name_are_refused(file: Path, error_of: Error) -> None:

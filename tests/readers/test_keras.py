@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -90,3 +91,30 @@ def test_what_is_frozen_is_known(which: str, saved: Path) -> None:
         frozen = [layer.name for layer in model.layers if not layer.trainable]
         assert len(frozen) == 1
         assert frozen[0].startswith("encoder/dense")
+
+
+@pytest.mark.parametrize("ending", ["", ".keras"])
+@pytest.mark.parametrize("name", ["branches", "stack", "float16", "bfloat16"])
+def test_weights_in_npz_are_those_in_hdf5_to_the_bit(name: str, ending: str, saved: Path) -> None:
+    both = [read(saved / "keras" / form / f"{name}{ending}") for form in ("npz", "h5")]
+    pickled, plain = (
+        [
+            (weight.name, array.dtype, array.shape, array.tobytes())
+            for layer in model.layers
+            for part in layer.weights.values()
+            for weight in part.stored
+            for array in [weight.read()]
+        ]
+        for model in both
+    )
+    assert len(pickled) > 4
+    assert pickled == plain
+    assert [layer.name for layer in both[0].layers] == [layer.name for layer in both[1].layers]
+
+
+def test_an_architecture_takes_the_weights_of_an_archive_with_npz(saved: Path) -> None:
+    folder = saved / "keras" / "npz"
+    config = json.loads((folder / "stack/config.json").read_text())
+    apart = read(folder / "stack.keras", arch=config)
+    x = np.load(saved / "keras/stack.npz")["x"]
+    assert np.array_equal(judge(apart, x), judge(read(folder / "stack"), x))

@@ -7,14 +7,17 @@ model, whose config is not looked at.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from converter.description import Era, Model
 from converter.errors import FormatError
 from converter.readers import zipped
 from converter.readers.beside import sha256_of
-from converter.readers.file import Content, File, Part
+from converter.readers.file import File, Part
 from converter.readers.keras import archive, checkpoint, hdf5, legacy, shards
 from converter.readers.keras.architecture import ModelPart
 from converter.readers.keras.assembly import assembled
@@ -41,8 +44,8 @@ def read(file: File, blueprint: Blueprint, era: Era | None) -> Model:
     """
     model = blueprint.model()
     if file.head.startswith(zipped.MAGIC):
-        content = archive.weights_of(file)
-        whole = _in_vars(content, file, model, blueprint.writer(era, "", ""))
+        opened = partial(archive.opened_weights, file)
+        whole = _in_vars(opened, file, model, blueprint.writer(era, "", ""))
     elif file.head.startswith(hdf5.MAGIC):
         whole = _in_hdf5(file, blueprint, model, era)
     elif shards.is_map(file):
@@ -82,7 +85,7 @@ def _in_hdf5(file: File, blueprint: Blueprint, model: ModelPart, era: Era | None
                 hint="give what model.save_weights wrote",
                 code="no-weights",
             )
-        return _in_vars(content, file, model, writer)
+        return _in_vars(partial(Hdf5.opened, content, file.path), file, model, writer)
 
     def search(wanted: list[Expected]) -> Found:
         with Hdf5.opened(content, file.path) as weights:
@@ -91,9 +94,11 @@ def _in_hdf5(file: File, blueprint: Blueprint, model: ModelPart, era: Era | None
     return assembled(model, writer, search, file, f"{FORM} (.h5)", by_name=True)
 
 
-def _in_vars(content: Content, file: File, model: ModelPart, writer: Writer) -> Model:
+def _in_vars(
+    opened: Callable[[], AbstractContextManager[Hdf5]], file: File, model: ModelPart, writer: Writer
+) -> Model:
     def search(wanted: list[Expected]) -> Found:
-        with Hdf5.opened(content, file.path) as weights:
+        with opened() as weights:
             return archive.search_vars(weights, wanted, model, writer, file.path)
 
     return assembled(model, writer, search, file, f"{FORM} (.weights.h5)")

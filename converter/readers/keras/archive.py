@@ -1,5 +1,8 @@
 """`.keras`: a ZIP archive of config.json, metadata.json and model.weights.h5, since Keras 2.12.
 
+Keras 3 can write model.weights.npz in place of the HDF5 file (npz.py); the paths are the same.
+In a folder that was never zipped it calls that model.weights.h5 too.
+
 Weights lie under the snake-case names of the classes, counted in the order of `model.layers`:
 
     layers/lstm/cell/vars/0                     the first LSTM's kernel
@@ -14,13 +17,16 @@ with weights twice there, so that the second LSTM is `lstm_2`. On Windows they w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from converter.description import Era, Model
-from converter.errors import FormatError, UnsupportedError
+from converter.errors import FormatError
 from converter.readers import zipped
 from converter.readers.beside import beside, is_beside, sha256_of
 from converter.readers.file import Content, File, Part
+from converter.readers.keras import npz
 from converter.readers.keras.architecture import ModelPart, read_model
 from converter.readers.keras.assembly import assembled
 from converter.readers.keras.era import Writer
@@ -33,10 +39,6 @@ FORM = "Keras archive (.keras)"
 CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
-PICKLED = "model.weights.npz"
-"""What Keras writes instead where h5py is not installed: each member is a pickle of a dictionary
-of its variables (`NpzIOStore` in saving_lib.py). Since 3.9 it does not load that itself."""
-
 NOT_LAYERS = frozenset(
     {
         "optimizer",
@@ -72,9 +74,11 @@ def read_folder(file: File, era: Era | None, path: str) -> Model:
         era: What the caller knows better.
         path: As it was given.
     """
-    if is_beside(file, PICKLED):
-        raise _pickled(path)
-    files = {CONFIG: file, METADATA: beside(file, METADATA), WEIGHTS: beside(file, WEIGHTS)}
+    there = [name for name in (WEIGHTS, npz.NAME) if is_beside(file, name)]
+    if len(there) > 1:
+        raise _both(path)
+    weights = there[0] if there else WEIGHTS
+    files = {CONFIG: file, METADATA: beside(file, METADATA), weights: beside(file, weights)}
     contents: dict[str, Content] = {name: Part(one, 0, one.size) for name, one in files.items()}
     whole = _read(file, contents, era, f"{FORM}, unzipped")
     source = replace(whole.source, path=path, sha256=sha256_of(files.items()))
@@ -87,7 +91,7 @@ def _read(file: File, contents: dict[str, Content], era: Era | None, form: str) 
     model = read_model(document, file.path)
 
     def search(wanted: list[Expected]) -> Found:
-        with Hdf5.opened(contents[WEIGHTS], file.path) as weights:
+        with _opened(contents, file.path) as weights:
             return search_vars(weights, wanted, model, writer, file.path)
 
     return assembled(model, writer, search, file, form)
@@ -118,17 +122,31 @@ def _config(file: File, contents: dict[str, Content]) -> tuple[object, str]:
     return parse(_text(file, contents, CONFIG), f"{CONFIG} of {file.path}"), version
 
 
-def weights_of(file: File) -> Content:
-    """The HDF5 file in an archive."""
-    return _members(file)[WEIGHTS]
+def opened_weights(file: File) -> AbstractContextManager[Hdf5]:
+    """The weights in an archive, in a `with`."""
+    return _opened(_members(file), file.path)
+
+
+@contextmanager
+def _opened(contents: dict[str, Content], path: str) -> Iterator[Hdf5]:
+    name = npz.NAME if npz.NAME in contents else WEIGHTS
+    content = contents[name]
+    with content.open() as handle:
+        is_zip = handle.read(len(zipped.MAGIC)) == zipped.MAGIC
+    if is_zip or name == npz.NAME:
+        yield npz.Npz(content, f"{name} of {path}", NOT_LAYERS)
+    else:
+        with Hdf5.opened(content, path) as weights:
+            yield weights
 
 
 def _members(file: File) -> dict[str, Content]:
     """The members of an archive of Keras."""
-    contents = zipped.members(file, (CONFIG, METADATA, WEIGHTS, PICKLED))
-    if PICKLED in contents:
-        raise _pickled(file.path)
-    for name in (CONFIG, METADATA, WEIGHTS):
+    contents = zipped.members(file, (CONFIG, METADATA, WEIGHTS, npz.NAME))
+    if WEIGHTS in contents and npz.NAME in contents:
+        raise _both(file.path)
+    weights = npz.NAME if npz.NAME in contents else WEIGHTS
+    for name in (CONFIG, METADATA, weights):
         if name not in contents:
             raise FormatError(
                 f"{file.path} is a ZIP archive, but not one of Keras",
@@ -139,12 +157,12 @@ def _members(file: File) -> dict[str, Content]:
     return contents
 
 
-def _pickled(path: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"the weights of {path} are pickled Python objects, which are never read",
-        context=f"{PICKLED}, which Keras writes where h5py is not installed",
-        hint="load it with a Keras before 3.9, install h5py beside it, and save the model again",
-        code="pickled-weights",
+def _both(path: str) -> FormatError:
+    return FormatError(
+        f"{path} has the weights of two models",
+        context=f"{WEIGHTS} and {npz.NAME}; Keras writes one of them",
+        hint="save the model again with model.save",
+        code="two-weights",
     )
 
 
