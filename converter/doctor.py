@@ -244,10 +244,13 @@ def _opened(path: str) -> tuple[str, object, str, list[Finding]]:
         if not name.endswith(".keras"):
             what = "an archive, which Keras opens under a name that ends with .keras alone"
             findings.append(Finding("suffix", Effect.REFUSES, what))
-        document, written_by = _of_archive(file)
+        document, written_by, in_npz = _of_archive(file)
         if written_by.startswith(("2.12", "2.13", "2.14")):
             what = f"weights in the layout of Keras {written_by}, in which Keras 3 finds none"
             findings.append(Finding("old-archive", Effect.REFUSES, what))
+        if in_npz:
+            what = "weights in model.weights.npz, as pickles, which Keras loads no more since 3.9"
+            findings.append(Finding("npz-weights", Effect.REFUSES, what))
         return archive.FORM, document, written_by, findings
     if file is not None and file.head.startswith(hdf5.MAGIC):
         if name.endswith(".keras"):
@@ -261,13 +264,17 @@ def _opened(path: str) -> tuple[str, object, str, list[Finding]]:
     return model.source.form, None, model.source.version, findings
 
 
-def _of_archive(file: File) -> tuple[object, str]:
-    """The config and the version of the writer; nothing where they are not as Keras writes them."""
+def _of_archive(file: File) -> tuple[object, str, bool]:
+    """The config, the version of the writer, and whether its weights are in an `.npz`.
+
+    Nothing where they are not as Keras writes them.
+    """
     from converter.readers import zipped
+    from converter.readers.keras import archive, npz
     from converter.readers.strict import MAX_BYTES, parse, too_large
 
     names = ("config.json", "metadata.json")
-    contents = zipped.members(file, (*names, "model.weights.h5"))
+    contents = zipped.members(file, (*names, archive.WEIGHTS, npz.NAME))
     documents: list[Any] = []
     for name in names:
         content = contents.get(name)
@@ -280,7 +287,7 @@ def _of_archive(file: File) -> tuple[object, str]:
             documents.append(parse(handle.read(), f"{name} of {file.path}"))
     config, metadata = documents
     written_by = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    return config, written_by if isinstance(written_by, str) else ""
+    return config, written_by if isinstance(written_by, str) else "", npz.NAME in contents
 
 
 def _of_hdf5(file: File) -> tuple[object, str]:

@@ -155,6 +155,7 @@ DOCTOR = {
     "keras215/conv_lstm.h5": "it was the default of ConvLSTM",
     "keras215/time_major.keras": "the module keras.src.engine",
     "bad/lambda_layer.h5": "a Lambda: its Python code is in the file",
+    "keras3/weights_in_npz.keras": "as pickles, which Keras loads no more since 3.9",
     "savedmodel/layers": "TensorFlow SavedModel, which Keras 3 does not load as a model",
 }
 
