@@ -245,6 +245,13 @@ def test_a_member_that_is_not_one_object_is_refused(
     assert "its header is not that of one object of NumPy" in text
 
 
+def test_one_array_under_very_many_names_is_refused(file: Path, error_of: Error) -> None:
+    once = np.zeros(1)
+    folders = {f"layers/d{k}": {str(n): once for n in range(20_000)} for k in range(3)}
+    text = error_of(lambda: read(with_npz(file, stored({}, **folders))))
+    assert "over 50000 arrays in all" in text
+
+
 def test_a_compressed_member_is_refused(file: Path, error_of: Error) -> None:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as zipped:
@@ -273,3 +280,34 @@ def test_every_prefix_and_every_flipped_bit_is_an_error_or_an_array() -> None:
             if isinstance(value, Pickled):
                 value.array()
     assert refused > len(stream) * 2
+
+
+GOOD = Path(__file__).parents[1] / "data/keras3/weights_in_npz.keras"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"\x8c\x06_shape", b"\x8c\x06_shapf", "whose array has the shape (2, 8), not its own"),
+        (b"\x8c\x06_dtype", b"\x8c\x06_dtypf", "in a variable of another dtype"),
+        (b"\x8c\x06_value", b"\x8c\x06_valuf", "a variable of Keras that has not one array"),
+        (b"initial_value", b"initial_valuf", "a variable of TensorFlow without an array"),
+        (b"as_dtype", b"as_dtypf", "it names 'tensorflow.python.framework.dtypes.as_dtypf'"),
+        (b"functools", b"functoolz", "it names 'functoolz.partial'"),
+        (b"ResourceVariable", b"ResourceVariablf", "ResourceVariablf', which no array needs"),
+        (b"\x8c\x02L2", b"\x8c\x02L3", "it names 'keras.src.regularizers.regularizers.L3'"),
+    ],
+    ids=range(8),
+)
+def test_a_variable_that_keras_does_not_write_is_refused(
+    old: bytes, new: bytes, reason: str
+) -> None:
+    with zipfile.ZipFile(GOOD) as whole, whole.open(NAME) as inner, zipfile.ZipFile(inner) as npz:
+        member = npz.read("layers/bidirectional/forward_layer/cell.npy")
+    entries = npy.read_object(member, GLOBALS, "it")
+    assert isinstance(entries, dict)
+    assert list(entries) == ["0", "1", "2"]
+    assert member.count(old) == 1
+    with pytest.raises(FormatError) as caught:
+        npy.read_object(member.replace(old, new), GLOBALS, "it")
+    assert reason in (caught.value.context or "")

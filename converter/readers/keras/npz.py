@@ -21,6 +21,8 @@ from converter.readers.strict import named
 NAME = "model.weights.npz"
 ROOT = "__root__"
 SUFFIX = ".npy"
+MAX_ARRAYS = 50_000
+"""In the whole file; a few bytes of a pickle name one once more."""
 
 
 class Variable(Made):
@@ -162,6 +164,8 @@ class Npz(Hdf5):
             name = f"vars/{key}" if folder == ROOT else f"{folder}/vars/{key}"
             if name in self._arrays:
                 raise damaged(what, f"{named(name)} twice")
+            if len(self._arrays) == MAX_ARRAYS:
+                raise damaged(what, f"over {MAX_ARRAYS} arrays in all")
             self._arrays[name] = array
             self._datasets[name] = Dataset(name, array.shape, array.dtype, None)
 
