@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
+
+LARGEST = 200_000
+"""Bytes of a report."""
+
+KEPT = 40
+"""Comparisons and nodes of each runtime in a report that would be larger; --format json has all."""
 
 
 def write_report(path: Path, result: Timings | Verdict, *, force: bool = False) -> None:
@@ -43,9 +50,52 @@ def as_html(result: Timings | Verdict) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    page = page_of_timings(result) if isinstance(result, Timings) else page_of_verdict(result)
+    page = _page(result)
+    text = _rendered(page)
+    if len(text.encode(errors="replace")) <= LARGEST:
+        return text
+    short = _page(shortened(result))
+    return _rendered(
+        replace(
+            short,
+            facts=page.facts,
+            counts=page.counts,
+            more_placed=page.more_placed + len(page.placed) - len(short.placed),
+            more_boxes=page.more_boxes + len(page.boxes) - len(short.boxes),
+        )
+    )
+
+
+def _page(result: Timings | Verdict) -> Page:
+    return page_of_timings(result) if isinstance(result, Timings) else page_of_verdict(result)
+
+
+def _rendered(page: Page) -> str:
     template = _environment().get_template("report.html")
     return template.render(page=page, height=HEIGHT, json=embedded(page))
+
+
+def shortened(result: Timings | Verdict) -> Timings | Verdict:
+    """The result with what matters most: comparisons near their tolerance, recurrent nodes."""
+    if isinstance(result, Verdict):
+        return _shortened_verdict(result)
+    return replace(
+        result,
+        drawing=result.drawing[:KEPT],
+        rows=tuple(
+            replace(
+                row,
+                nodes=tuple(sorted(row.nodes, key=lambda node: not node.recurrent)[:KEPT]),
+                verdict=None if row.verdict is None else _shortened_verdict(row.verdict),
+            )
+            for row in result.rows
+        ),
+    )
+
+
+def _shortened_verdict(verdict: Verdict) -> Verdict:
+    nearest = sorted(verdict.comparisons, key=lambda one: one.ratio, reverse=True)
+    return replace(verdict, comparisons=tuple(nearest[:KEPT]))
 
 
 def embedded(page: Page) -> str:

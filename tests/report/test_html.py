@@ -45,6 +45,26 @@ def test_the_json_inside_is_the_result() -> None:
     assert result_in(as_html(TIMINGS)) == found
 
 
+def test_the_report_of_a_large_model_is_small_and_keeps_what_is_nearest_to_its_tolerance() -> None:
+    first = TIMINGS.rows[0]
+    assert first.verdict is not None
+    many = tuple(
+        replace(NEAR, case=f"case {k}", error=NEAR.error * k / 1000) for k in range(1, 1001)
+    )
+    nodes = tuple(replace(first.nodes[1], name=f"node_{k}") for k in range(1000))
+    verdict = replace(first.verdict, comparisons=many)
+    row = replace(first, verdict=verdict, nodes=(*nodes, first.nodes[0]))
+    text = as_html(replace(TIMINGS, rows=(row, *TIMINGS.rows[1:])))
+    assert len(text.encode()) < LARGEST
+    told = result_in(text)
+    assert isinstance(told, dict)
+    kept = told["rows"][0]["verdict"]["comparisons"]
+    assert kept[0]["case"] == "case 1000"
+    assert told["rows"][0]["nodes"][0]["kind"] == "LSTM"
+    assert "onnxruntime:cpu: nodes: 1001 on CPU" in text
+    assert "and 961 more" in text
+
+
 HOSTILE = '</script><img src=x onerror="alert(1)">&\x1b'
 
 
