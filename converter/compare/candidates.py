@@ -39,17 +39,23 @@ class Candidate:
         return f"{self.runtime}:{self.device}"
 
     @property
+    def compiled(self) -> bool:
+        """Whether it runs under `torch.compile`."""
+        return self.runtime == "torch-compiled"
+
+    @property
     def request(self) -> dict[str, object]:
         """What a worker must know to open it."""
         provider = PROVIDERS[self.device].name if self.module == "onnxruntime" else self.device
-        compiled = self.runtime == "torch-compiled"
-        return {"runtime": self.module, "device": provider, "compiled": compiled}
+        return {"runtime": self.module, "device": provider, "compiled": self.compiled}
 
     @property
     def help(self) -> str:
         """What to do where it is not there."""
         if self.module == "keras":
             return 'pip install "ifco[keras]", or give another --keras-python'
+        if self.compiled and self.device == "cpu":
+            return 'pip install "ifco[torch]"; torch.compile needs a C++ compiler as well'
         if self.module == "torch":
             cuda = "a build of torch for CUDA, and an NVIDIA GPU"
             return cuda if self.device == "cuda" else 'pip install "ifco[torch]"'

@@ -91,6 +91,9 @@ class Running:
         try:
             self.ask(request)
         except WorkerFailure as error:
+            if self._candidate.compiled:  # the compiler fails, which says nothing of the model
+                self._fail(f"torch.compile fails: {error}", self._candidate.help)
+                return
             reason = f"it fails on inputs that the source takes: {error}"
             self.row = replace(
                 self.row, verdict=replace(verdict, status=Status.DIFFERS, reason=reason)

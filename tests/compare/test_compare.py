@@ -109,14 +109,31 @@ def test_a_python_without_the_runtime_is_a_row_that_says_so(tmp_path: Path) -> N
         assert one.row.help == 'pip install "ifco[keras]", or give another --keras-python'
 
 
-def test_keras_is_given_a_file_for_it_where_it_cannot_open_the_source(tmp_path: Path) -> None:
-    """With a made-up Keras, which opens no HDF5 file."""
-    (tmp_path / "keras.py").write_text(KERAS)
-    script = tmp_path / "python"
-    script.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec "{sys.executable}" "$@"\n')
+def made_up_keras(folder: Path) -> Path:
+    """A Python with a Keras that opens no HDF5 file, and whose models cannot run."""
+    (folder / "keras.py").write_text(KERAS)
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={folder} exec "{sys.executable}" "$@"\n')
     script.chmod(0o755)
+    return script
+
+
+@pytest.mark.parametrize(("runtime", "judged"), [("keras", True), ("torch-compiled", False)])
+def test_a_model_that_fails_differs_and_a_compiler_that_fails_says_nothing_of_it(
+    tmp_path: Path, runtime: str, judged: bool
+) -> None:
+    candidate = Candidate(runtime, "cpu", ("keras",), "keras", made_up_keras(tmp_path))
+    chosen = list(cases(MODEL))
+    with Running(candidate, Files(MODEL, tmp_path / "files"), tmp_path, 1) as one:
+        one.verify(chosen, expectations(MODEL, chosen))
+    assert "AttributeError" in one.row.failure
+    assert (one.row.verdict is not None and one.row.verdict.status is Status.DIFFERS) == judged
+    assert (one.row.verdict is None) != judged
+
+
+def test_keras_is_given_a_file_for_it_where_it_cannot_open_the_source(tmp_path: Path) -> None:
     model = converter.read(ROOT / "tests/data/examples/forecaster.h5")
-    (candidate,) = candidates(("keras",), None, {}, script)
+    (candidate,) = candidates(("keras",), None, {}, made_up_keras(tmp_path))
     with Running(candidate, Files(model, tmp_path / "files"), tmp_path, 1) as one:
         assert one.row.failure == ""
         assert one.row.version == "Keras 9.9 (made up), a file written for it"
