@@ -85,15 +85,6 @@ def subclassed(keras: Keras, path: Path) -> None:
     save(model, path)
 
 
-@bad("mixed_float16.keras")
-def mixed_float16(keras: Keras, path: Path) -> None:
-    """Computed in float16, kept in float32."""
-    layers = keras.layers
-    policy = "mixed_float16"
-    lstm, head = layers.LSTM(2, dtype=policy), layers.Dense(1, dtype=policy)
-    save(chain(keras, (None, 3), lstm, head), path)
-
-
 @bad("unbuilt.keras")
 def unbuilt(keras: Keras, path: Path) -> None:
     """A Sequential that never saw an input: it has no weights yet."""

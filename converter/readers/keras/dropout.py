@@ -26,7 +26,7 @@ def read_drops(config: Config, direction: Direction, writer: Writer) -> Drops:
     """
     together = 1 if _is_keras_1_apart(config, writer) else 2
     implementation = config.integer("implementation", least=0, most=2, default=together)
-    if direction.cell is Cell.RNN:
+    if direction.cell is Cell.RNN or not (direction.dropout or direction.recurrent_dropout):
         return Drops.SEQUENCE
     if writer.keras_3:
         apart = direction.recurrent_dropout > 0 or implementation == 1

@@ -81,7 +81,11 @@ class AdditiveAttention(Attention):
     """Attention by sum(scale tanh(query + key)), with a scale for each feature."""
 
     def __init__(
-        self, features: int, scale: bool = True, dropout: float = 0.0, causal: bool = False
+        self,
+        features: int,
+        scale: bool = True,
+        dropout: float = 0.0,
+        causal: bool = False,
     ) -> None:
         super().__init__(dropout, causal)
         self.scale = nn.Parameter(torch.ones(features)) if scale else 1.0
@@ -175,7 +179,10 @@ class EinsumDense(nn.Module):
     """einsum(equation, x, weight) + bias."""
 
     def __init__(
-        self, equation: str, weight: tuple[int, ...], bias: tuple[int, ...] | None = None
+        self,
+        equation: str,
+        weight: tuple[int, ...],
+        bias: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.equation = equation
