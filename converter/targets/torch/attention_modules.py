@@ -131,7 +131,11 @@ class MultiHeadAttention(nn.Module):
         self.query = nn.Linear(embed_dim, num_heads * key_dim, bias)
         self.key = nn.Linear(kdim or embed_dim, shared * key_dim, bias)
         self.value = nn.Linear(vdim or embed_dim, shared * self.value_dim, bias)
-        self.output = nn.Linear(num_heads * self.value_dim, output_dim or embed_dim, bias)
+        self.output = nn.Linear(
+            num_heads * self.value_dim,
+            output_dim or embed_dim,
+            bias,
+        )
 
     def forward(
         self,
@@ -152,7 +156,12 @@ class MultiHeadAttention(nn.Module):
             k = k.repeat_interleave(self.groups, -3)
             v = v.repeat_interleave(self.groups, -3)
         if self.causal and (mask is not None or need_weights):
-            past = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device)
+            past = torch.ones(
+                q.shape[-2],
+                k.shape[-2],
+                dtype=torch.bool,
+                device=q.device,
+            )
             mask = past.tril() if mask is None else mask & past.tril()
         lower = None
         if mask is not None:

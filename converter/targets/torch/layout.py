@@ -42,6 +42,11 @@ def _split(text: str, indent: int, comma: str = "") -> list[str]:
     values = arguments(text.removeprefix("return "))
     if text.startswith("return ") and len(values) > 1:
         return [f"{margin}return (", *_each(values, indent + 4), f"{margin})"]
+    target, value = _assigned(text)
+    if target and len(terms := _terms(value)) > 2:
+        whole = [value] if indent + 4 + len(value) <= COLUMNS else terms
+        inside = [line for term in whole for line in _split(term, indent + 4)]
+        return [f"{margin}{target}(", *inside, f"{margin}){comma}"]
     pairs = _brackets(text)[:1] if text.startswith("def ") else _brackets(text)
     for k, (start, end) in enumerate(pairs):
         needed = text[: pairs[k + 1][0] + 1] if pairs[k + 1 :] else text + comma
@@ -55,6 +60,31 @@ def _split(text: str, indent: int, comma: str = "") -> list[str]:
             inside = _split(body, indent + 4)
         return [margin + head, *inside, *_split(tail, indent, comma)]
     return [f"{margin}{text}{comma}"]
+
+
+def _assigned(text: str) -> tuple[str, str]:
+    """`y = ` or `return `, and what follows; ("", text) for other text."""
+    if text.startswith("return "):
+        return "return ", text.removeprefix("return ")
+    name, equals, value = text.partition(" = ")
+    return (name + equals, value) if equals and name.isidentifier() else ("", text)
+
+
+def _terms(text: str) -> list[str]:
+    """A sum apart, or else a product: each term but the first with its operator in front.
+
+    >>> _terms("a + b * c - d"), _terms("f(a + b) @ c")
+    (['a', '+ b * c', '- d'], ['f(a + b)', '@ c'])
+    """
+    for operators in ("+-", "*/@"):
+        ends, depth = [0], 0
+        for k, character in _code(text):
+            depth += (character in "([{") - (character in ")]}")
+            if not depth and character in operators and text[k - 1 : k + 2] == f" {character} ":
+                ends.append(k)
+        if len(ends) > 1:
+            return [text[i:j].strip() for i, j in pairwise([*ends, len(text)])]
+    return [text]
 
 
 def _each(values: Sequence[str], indent: int) -> list[str]:

@@ -110,6 +110,23 @@ def test_statements_are_unchanged_by_the_formatter(written: list[tuple[str, str]
     assert formatted(every) == every
 
 
+SUMS = st.lists(
+    st.builds("{}{}".format, words, st.sampled_from(["", ".flatten(0, 1)", ".transpose(1, 2)"])),
+    min_size=3,
+    max_size=6,
+)
+
+
+@many
+@given(st.lists(st.tuples(words, st.sampled_from("+-*@"), SUMS), min_size=1, max_size=20))
+def test_sums_are_unchanged_by_the_formatter(
+    written: list[tuple[str, str, list[str]]],
+) -> None:
+    texts = [f"{name} = {f' {sign} '.join(terms)}" for name, sign, terms in written]
+    every = in_a_class([line for text in texts for line in statement(text, 8)])
+    assert formatted(every) == every
+
+
 @many
 @given(st.lists(signatures, min_size=1, max_size=20))
 def test_signatures_are_unchanged_by_the_formatter(written: list[str]) -> None:
