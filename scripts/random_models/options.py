@@ -53,13 +53,7 @@ IMPOSSIBLE: tuple[Row, ...] = (
     # Keras 3 takes no layer that goes backwards as the forward one of a Bidirectional.
     {"keras": "keras", "go_backwards": True, "merge": BOTH},
     # Bidirectional.compute_mask of Keras 3.15 fails on the states of a stateful layer.
-    {
-        "keras": "keras",
-        "state": "stateful",
-        "return_state": True,
-        "merge": BOTH,
-        "mask": ("Masking", "Embedding", "given"),
-    },
+    {"keras": "keras", "state": "stateful", "return_state": True, "merge": BOTH},
     # What is unrolled and read from its end is zeroed by Keras at the steps of the other order,
     # which the reader refuses; a Bidirectional of tf_keras and Keras 3 zeroes by itself.
     {**UNROLLED, "go_backwards": True, "zero_output_for_mask": True},
