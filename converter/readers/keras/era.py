@@ -15,9 +15,9 @@ _TYPICAL = {
     Era.KERAS_1: (1, 2),
     Era.KERAS_2: (2, 2),
     Era.TF_KERAS: (2, 15),
-    Era.KERAS_3: (3, 0),
+    Era.KERAS_3: (3, 15),
 }
-"""The version of a file that says none, where the caller says its era."""
+"""The version of a file that says none, as a JSON architecture: of Keras 3, today's."""
 
 
 @dataclass(frozen=True, slots=True)
