@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +10,7 @@ import torch
 import converter
 from converter.description import Layer, Model, Weight
 from converter.judge import Judge
+from tests.recorded import Recorded
 from tests.targets.onnx.running import opened
 
 EXACT = 1e-12
@@ -25,31 +23,12 @@ SHOWS = 1e-3
 """What something wrong must change at least."""
 
 
-@dataclass(frozen=True)
-class Saved:
-    """A model and what Keras answers.
-
-    Attributes:
-        path: Of the model.
-    """
-
-    path: Path
-
-    @cached_property
-    def recorded(self) -> dict[str, np.ndarray]:
-        with np.load(self.path.with_suffix(".npz")) as file:
-            return dict(file)
-
-    @cached_property
-    def model(self) -> Model:
-        return converter.read(self.path)
+class Saved(Recorded):
+    """A model and what Keras answers."""
 
     def of(self, kind: str, call: int = 0) -> list[np.ndarray]:
         """ "in", "out" or "exact", of the first call or the one after it."""
-        found = []
-        while (key := f"{call}{kind}{len(found)}") in self.recorded:
-            found.append(self.recorded[key])
-        return found
+        return self.numbered(f"{call}{kind}")
 
     @property
     def calls(self) -> list[tuple[list[np.ndarray], list[np.ndarray]]]:
@@ -62,14 +41,6 @@ class Saved:
         """The only one."""
         (layer,) = self.model.layers
         return layer
-
-    def with_layer(self, layer: Layer) -> Model:
-        """The model with another layer of that name."""
-        calls = tuple(
-            replace(call, layer=layer) if call.layer.name == layer.name else call
-            for call in self.model.calls
-        )
-        return replace(self.model, calls=calls)
 
     def judged(self, model: Model | None = None) -> float:
         """How far the judge is from Keras in float64, or in float32 where that is all."""

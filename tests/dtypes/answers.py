@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,26 +14,11 @@ from converter.runtimes import torch as runtime
 from converter.verify import Comparison
 from converter.verify.comparison import compare
 from converter.verify.inputs import Case
+from tests.recorded import Recorded
 
 
-@dataclass(frozen=True)
-class Saved:
-    """A model and what Keras answers.
-
-    Attributes:
-        path: Of the model.
-    """
-
-    path: Path
-
-    @cached_property
-    def model(self) -> Model:
-        return converter.read(self.path)
-
-    @cached_property
-    def recorded(self) -> dict[str, np.ndarray]:
-        with np.load(self.path.with_suffix(".npz")) as file:
-            return dict(file)
+class Saved(Recorded):
+    """A model and what Keras answers."""
 
     @property
     def inputs(self) -> list[np.ndarray]:
