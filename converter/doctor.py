@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,6 +188,39 @@ def _states(layer: _Layer, old: bool) -> Finding | None:
     return Finding("initial-state", Effect.REFUSES, "its initial states, which it would not take")
 
 
+def _operation(layer: _Layer, old: bool) -> Finding | None:
+    """Of Keras 3: it has neither the settings of a layer nor layers of its own."""
+    own = {"trainable", "layers"} & layer.config.keys()
+    if old or own or not layer.nodes or layer.kind == "InputLayer":
+        return None
+    what = f"{layer.kind}, an operation outside layers, which Keras does not find in an .h5"
+    return Finding("operation", Effect.REFUSES, what)
+
+
+def _score_mode(layer: _Layer, _old: bool) -> Finding | None:
+    if "score_mode" not in layer.config:
+        return None
+    what = "score_mode, which Keras takes for a function when it opens an .h5"
+    return Finding("score-mode", Effect.REFUSES, what)
+
+
+def _several_axes(layer: _Layer, _old: bool) -> Finding | None:
+    axes = layer.config.get("axis")
+    if not isinstance(axes, list) or len(axes) < 2:
+        return None
+    what = f"axis {axes}: of several axes Keras keeps none when it opens an .h5"
+    effect = Effect.REFUSES if layer.kind == "LayerNormalization" else Effect.DIFFERS
+    return Finding("several-axes", effect, what)  # the weights of one axis have another shape
+
+
+def _lora(layer: _Layer, _old: bool) -> Finding | None:
+    rank, alpha = layer.config.get("lora_rank"), layer.config.get("lora_alpha")
+    if layer.kind not in ("Dense", "Embedding") or alpha in (None, rank):
+        return None
+    what = "lora_alpha, which Keras forgets when it opens an .h5"
+    return Finding("lora-alpha", Effect.DIFFERS, what)
+
+
 RULES: tuple[Callable[[_Layer, bool], Finding | None], ...] = (
     _time_major,
     _gone,
@@ -201,6 +234,14 @@ RULES: tuple[Callable[[_Layer, bool], Finding | None], ...] = (
 )
 """From a layer, and whether a Keras before 3 wrote it, to a finding."""
 
+HDF5_RULES: tuple[Callable[[_Layer, bool], Finding | None], ...] = (
+    _operation,
+    _score_mode,
+    _several_axes,
+    _lora,
+)
+"""Of an `.h5` alone: Keras 3 reads it by itself (`legacy/saving/saving_utils.py`)."""
+
 
 def examine(path: str | os.PathLike[str]) -> Diagnosis:
     """What Keras 3.15 would make of a file.
@@ -208,17 +249,18 @@ def examine(path: str | os.PathLike[str]) -> Diagnosis:
     Raises:
         ReadError: It is not there, or cannot be read at all.
     """
+    from converter.readers.keras import legacy
+
     form, document, written_by, findings = _opened(os.fspath(path))
     old = not re.match("[3-9]", written_by)
     if document is None and not findings:
         what = "no architecture in it: model.load_weights takes it, load_model does not"
         findings.append(Finding("weights-alone", Effect.REFUSES, what))
+    rules = (*RULES, *HDF5_RULES) if form == legacy.FORM else RULES
     for layer in _layers(document):
-        findings += [
-            Finding(found.code, found.effect, found.what, (layer.name,) if layer.name else ())
-            for rule in RULES
-            if (found := rule(layer, old)) is not None
-        ]
+        where = (layer.name,) if layer.name else ()
+        found = (rule(layer, old) for rule in rules)
+        findings += [replace(one, layers=where) for one in found if one is not None]
     merged = tuple(_merged(findings))
     rescue, hindrance = _rescue(path) if merged else ("", "")
     return Diagnosis(

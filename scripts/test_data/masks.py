@@ -7,6 +7,7 @@ of a step may be.
 from scripts.test_data.catalogue import (
     ALL_KERAS,
     BOTH,
+    HDF5,
     KERAS3_AND_215,
     Keras,
     Model,
@@ -44,6 +45,13 @@ def masked_words(keras: Keras) -> Model:
         layers.Dense(2),
         dtype="int32",
     )
+
+
+@architecture(formats=HDF5)
+def masked_outside_layers(keras: Keras) -> Model:
+    """A mask that Keras 3 writes as operations, which it does not find in its own `.h5`."""
+    x = keras.Input((None, 2))
+    return keras.Model(x, keras.layers.LSTM(2)(keras.layers.Masking(name="some")(x)))
 
 
 @architecture(written_by=ALL_KERAS, vocabulary=3)

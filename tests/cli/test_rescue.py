@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from converter import __version__
+from converter.doctor import examine
 from converter.runtimes import keras
 from tests.cli.command import Command
 from tests.cli.test_examples import without_figures
@@ -156,6 +157,11 @@ DOCTOR = {
     "keras215/time_major.keras": "the module keras.src.engine",
     "bad/lambda_layer.h5": "a Lambda: its Python code is in the file",
     "keras3/weights_in_npz.keras": "as pickles, which Keras loads no more since 3.9",
+    "keras3/masked_outside_layers.h5": "NotEqual, an operation outside layers, which Keras does",
+    "keras215/attention_scored.h5": "score_mode, which Keras takes for a function",
+    "keras3/layer_normalization_axes.h5": "of several axes Keras keeps none",
+    "keras3/softmax_axes.h5": "of several axes Keras keeps none",
+    "keras3/lora.h5": "lora_alpha, which Keras forgets",
     "savedmodel/layers": "TensorFlow SavedModel, which Keras 3 does not load as a model",
 }
 
@@ -165,6 +171,21 @@ def test_the_doctor_knows_many_reasons(ifco: Command, name: str) -> None:
     done = ifco(f"doctor {shlex.quote(str(DATA / name))}")
     assert done.code == 0
     assert DOCTOR[name] in done.out
+
+
+def test_the_doctor_says_of_files_of_keras_3_what_keras_3_did_with_them() -> None:
+    manifest = json.loads((DATA / "MANIFEST.json").read_text())
+    wrong = {}
+    for name, entry in manifest["files"].items():
+        if name.startswith("keras3/") and not name.endswith(".npz"):
+            did = entry.get("opened_again", "")
+            found = examine(DATA / name)
+            if (found.opens, found.same) != (
+                not did.startswith("refused"),
+                not did.startswith("answers otherwise"),
+            ):
+                wrong[name] = (did, [one.code for one in found.findings])
+    assert wrong == {}
 
 
 def test_hdf5_under_the_name_of_an_archive_is_seen(ifco: Command) -> None:
