@@ -11,13 +11,7 @@ import numpy as np
 
 from converter.description import Call, Direction, Model, Recurrent, Stored, Value, Weight
 from converter.gates import Array, Cell
-from converter.targets.keras import (
-    Dialect,
-    write_archive,
-    write_legacy,
-    write_model,
-    write_weights,
-)
+from converter.targets.keras import Dialect, write_file, write_model
 
 GATES = 4
 
@@ -49,13 +43,8 @@ def write_large(folder: Path, layers: int, units: int) -> dict[str, Path]:
     """The model in both forms, by their suffixes."""
     model = large_model(layers, units)
     files = {suffix: folder / f"large{suffix}" for suffix in (".keras", ".h5")}
-    weights = folder / "large.weights.h5"
-    written = write_model(model)
-    write_weights(weights, written)
-    with files[".keras"].open("wb") as file:
-        write_archive(file, written, weights)
-    weights.unlink()
-    write_legacy(files[".h5"], write_model(model, Dialect.LEGACY))
+    write_file(files[".keras"], write_model(model), "keras")
+    write_file(files[".h5"], write_model(model, Dialect.LEGACY), "h5")
     return files
 
 

@@ -96,9 +96,15 @@ class Judge:
             value.name: self._as_declared(array, value)
             for value, array in zip(self.model.inputs, given, strict=True)
         }
+        return self.go_on(values)
+
+    def go_on(self, known: Mapping[str, Array]) -> dict[str, Array]:
+        """Every value of the model by its name, where some are known: the inputs, at least."""
+        values = dict(known)
         with np.errstate(all="ignore"):  # an overflow is an infinity, as in every framework
             for call in self.model.calls:
-                values |= self._called(call, values)
+                if any(value.name not in values for value in call.outputs):
+                    values |= self._called(call, values)
         return values
 
     def _as_declared(self, array: Array, value: Value) -> Array:

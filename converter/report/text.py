@@ -14,7 +14,7 @@ from rich.text import Text
 from converter.errors import ConverterError
 from converter.report.console import columns, show
 from converter.report.words import printable
-from converter.verify.verdict import Comparison, Status, Verdict
+from converter.verify.verdict import Comparison, Power, Status, Verdict
 
 if TYPE_CHECKING:
     from converter.conversion import Conversion
@@ -178,6 +178,24 @@ def _numbers(verdict: Verdict) -> Iterator[tuple[str, str]]:
         yield "arrays", "not bit for bit: " + ", ".join(map(printable, verdict.wrong_arrays))
     elif verdict.arrays:
         yield "arrays", f"all {verdict.arrays} bit for bit"
+    if verdict.power is not None:
+        yield "would show", power_in_words(verdict.power)
+
+
+def power_in_words(power: Power) -> str:
+    """How many mistakes of a mapping the comparisons would have shown.
+
+    >>> power_in_words(Power(mistakes=9, redrawn=("the bias doubled in layer 'lstm'",)))
+    'all 9 mistakes of a mapping, 1 of them with weights drawn anew'
+    """
+    counted = power.mistakes - len(power.without_effect)
+    shown = counted - len(power.hidden)
+    words = (
+        f"{'all' if not power.hidden else f'{shown} of'} {_count(counted, 'mistake')} of a mapping"
+    )
+    if power.redrawn:
+        words += f", {len(power.redrawn)} of them with weights drawn anew"
+    return words
 
 
 def _part(one: Comparison) -> str:

@@ -17,6 +17,7 @@ from converter.runtimes import ArtefactFailure
 from converter.states import with_states
 from converter.verify.comparison import compare
 from converter.verify.inputs import cases
+from converter.verify.power import with_power
 from converter.verify.verdict import Comparison, Status, Verdict
 
 if TYPE_CHECKING:
@@ -135,7 +136,20 @@ def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:
     decided = verdict if failure else decide(verdict)
     if decided.status is Status.DIFFERS:
         return replace(decided, layer=_first_difference(model, source, tensors, decided))
-    return decided
+    return with_power(decided, model, _written_again)
+
+
+def _written_again(model: Model) -> list[Comparison]:
+    """What a model answers that the same code writes."""
+    from converter.runtimes import torch
+    from converter.targets.torch import write_source
+    from converter.targets.torch.loading import module_of
+
+    source = write_source(model)
+    module = module_of(
+        source, dict(tensor for one in source.placements for tensor in one.tensors())
+    )
+    return compare(model, tuple(cases(model)), lambda arrays: torch.run(module, arrays))
 
 
 def read_tensors(path: Path) -> dict[str, Array]:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -22,9 +23,10 @@ from converter.gates import Array
 from converter.judge import Judge
 from converter.ledger import wrong_arrays
 from converter.runtimes import keras as runtime
-from converter.targets.keras import Dialect, Written, write_model
+from converter.targets.keras import Dialect, Written, write_file, write_model
 from converter.verify.comparison import answers_of_judge, compare
 from converter.verify.inputs import Case, cases
+from converter.verify.power import with_power
 from converter.verify.verdict import Comparison, Status, Verdict
 
 EXACT = 1e-12
@@ -100,7 +102,22 @@ def verify_file(
     decided = _decided(verdict, said)
     if decided.status is Status.DIFFERS:
         return replace(decided, layer=_first_wrong(written, tensors) if ours else "")
-    return decided
+    form = "weights.h5" if alone else "h5" if legacy else "keras"
+    return with_power(decided, model, lambda drawn: _written_again(drawn, form, exact=exact))
+
+
+def _written_again(model: Model, form: str, *, exact: bool) -> list[Comparison]:
+    """What a model answers that the same code writes, read back."""
+    from converter.readers import read
+
+    written = write_model(model, Dialect.LEGACY if form == "h5" else Dialect.KERAS_3)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"drawn.{form}"
+        write_file(path, written, form)
+        if form == "weights.h5":
+            tensors = {one.name: one.read() for one in _arrays_of_file(path)}
+            return _judged(model, _with_tensors(written, tensors), tuple(cases(model)), exact=exact)
+        return _judged(model, read(path), tuple(cases(model)), exact=exact)
 
 
 def _is_archive(path: Path) -> bool:

@@ -22,6 +22,7 @@ from converter.targets.onnx import Written, write_graph
 from converter.targets.onnx.stored import by_address, read_stored
 from converter.verify.comparison import Expected, compare, compare_output
 from converter.verify.inputs import cases
+from converter.verify.power import with_power
 from converter.verify.rounding import ONNXRUNTIME
 from converter.verify.vector import read_vector, sampled
 from converter.verify.verdict import Comparison, Status, Verdict
@@ -64,7 +65,13 @@ def verify_onnx(written: Written, path: Path, name: str = "") -> Verdict:
     decided = verdict if failure else _decided(verdict)
     if decided.status is Status.DIFFERS:
         return replace(decided, layer=_first_difference(written, tensors, decided))
-    return decided
+    return with_power(decided, model, lambda drawn: _written_again(drawn, written.opset))
+
+
+def _written_again(model: Model, opset: int) -> list[Comparison]:
+    """What a model answers that the same code writes."""
+    session = _runtime().open(write_graph(model, opset).bytes())
+    return compare(model, tuple(cases(model)), session.run, ONNXRUNTIME)
 
 
 def verify_alone(path: Path) -> Verdict:

@@ -65,6 +65,23 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """Which mistakes of a mapping the comparisons would have shown.
+
+    Attributes:
+        mistakes: How many were tried: two gates exchanged, a bias left out, time reversed, ...
+        redrawn: Those that the source's weights do not show, and weights drawn anew do.
+        without_effect: Those that change nothing in this model, whatever its weights are.
+        hidden: Those that nothing shows.
+    """
+
+    mistakes: int
+    redrawn: tuple[str, ...] = ()
+    without_effect: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """Whether an artefact is the same model as its source.
 
@@ -77,6 +94,8 @@ class Verdict:
         arrays: How many arrays of the source were given back bit for bit by the artefact.
         wrong_arrays: Those that were not.
         layer: The first layer at which a difference appears; "" where there is none.
+        power: What the comparisons would have shown; None where that was not tried, or where there
+            is no recurrent layer.
     """
 
     status: Status
@@ -87,6 +106,7 @@ class Verdict:
     arrays: int = 0
     wrong_arrays: tuple[str, ...] = ()
     layer: str = ""
+    power: Power | None = None
 
     @property
     def worst(self) -> Comparison | None:

@@ -40,6 +40,7 @@ def test_a_model_is_converted_and_verified(ifco: Command) -> None:
         "  where          N\n"
         "  compared       1 output of 8 cases\n"
         "  arrays         all 8 bit for bit\n"
+        "  would show     all 22 mistakes of a mapping\n"
     )
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "conversion.json",

@@ -62,6 +62,7 @@ def test_what_the_doctor_says_to_type_helps(ifco: Command, old: Path) -> None:
         "  where          N\n"
         "  compared       4 outputs of 8 cases\n"
         "  arrays         all 12 bit for bit\n"
+        "  would show     all 40 mistakes of a mapping\n"
     )
     assert ifco("doctor old.keras").out == (
         "old.keras: Keras archive (.keras), written by Keras 3.15.1\n"

@@ -51,6 +51,20 @@ def write_archive(file: BinaryIO, written: Written, weights: Path) -> None:
             shutil.copyfileobj(source, target, 1 << 20)
 
 
+def write_file(path: Path, written: Written, form: str) -> None:
+    """A new file: "keras", "h5" or "weights.h5"."""
+    if form == "h5":
+        write_legacy(path, written)
+    elif form == "weights.h5":
+        write_weights(path, written)
+    else:
+        arrays = path.with_suffix(".arrays")
+        write_weights(arrays, written)
+        with path.open("xb") as file:
+            write_archive(file, written, arrays)
+        arrays.unlink()
+
+
 def _member(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name, LONG_AGO)
     member.external_attr = 0o600 << 16

@@ -10,14 +10,7 @@ import numpy as np
 
 import converter
 from converter.runtimes.keras import Answers, Job, run
-from converter.targets.keras import (
-    Dialect,
-    Written,
-    write_archive,
-    write_legacy,
-    write_model,
-    write_weights,
-)
+from converter.targets.keras import Dialect, Written, write_file, write_model
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -27,16 +20,8 @@ FLOAT32 = 1e-5
 
 def put(written: Written, path: Path) -> Path:
     """The file of a model: an archive, a legacy file or weights, by its suffix."""
-    if path.name.endswith(".weights.h5"):
-        write_weights(path, written)
-    elif path.suffix == ".h5":
-        write_legacy(path, written)
-    else:
-        arrays = path.with_suffix(".arrays")
-        write_weights(arrays, written)
-        with path.open("xb") as file:
-            write_archive(file, written, arrays)
-        arrays.unlink()
+    form = "weights.h5" if path.name.endswith(".weights.h5") else path.suffix[1:]
+    write_file(path, written, form)
     return path
 
 
