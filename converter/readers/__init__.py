@@ -30,6 +30,7 @@ from converter.readers.keras import (
 )
 from converter.readers.keras.blueprint import Architecture, read_blueprint
 from converter.readers.keras.live import KerasModel
+from converter.readers.onnx import model as onnx
 from converter.readers.strict import shown
 
 __all__ = ["Architecture", "Readable", "read"]
@@ -82,6 +83,8 @@ def read(
         return legacy.read(file, era)
     if file.head.startswith(savedmodel.MAGIC):
         return savedmodel.read(file, era, path)
+    if file.head.startswith(onnx.MAGIC):
+        return onnx.read(file)
     if is_unzipped(file):
         return archive.read_folder(file, era, path)
     if file.head.lstrip().startswith(b"{"):

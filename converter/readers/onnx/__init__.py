@@ -1,0 +1,1 @@
+"""ONNX files as models: the nodes are read in order, and become layers again."""

@@ -1,0 +1,363 @@
+"""The nodes of a file, one after the other, as calls of layers.
+
+A family of nodes has a file of the same name as its family of layers, with a function a kind of
+node: from what its inputs stand for to what its outputs do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from converter.description import (
+    AnyOf,
+    Call,
+    Constant,
+    EveryStep,
+    ExpandDims,
+    JoinMasks,
+    Layer,
+    Masking,
+    Operation,
+    Permute,
+    ShapeMismatchError,
+    Slice,
+    Squeeze,
+    Stack,
+    Transpose,
+    Unequal,
+    Value,
+)
+from converter.description.indexing import WHOLE
+from converter.errors import ConverterError, FormatError, UnsupportedError
+from converter.readers.onnx.folds import folded
+from converter.readers.onnx.held import SMALL, Filled, Held, Known, Pieces, Seen
+from converter.readers.onnx.messages import Graph, Node
+from converter.readers.onnx.sizes import Size, Sizes, as_shape, known, numbers
+from converter.readers.strict import named
+
+Lifter = Callable[["Lift", Node], Sequence[Any]]
+
+LIFTERS: dict[str, Lifter] = {}
+
+MASKS = (AnyOf, EveryStep, JoinMasks, Unequal)
+"""Layers that give a mask."""
+
+
+def lifts(*kinds: str) -> Callable[[Lifter], Lifter]:
+    """Make the decorated function the reader of these kinds of nodes.
+
+    Raises:
+        ValueError: One of them already has one.
+    """
+
+    def add(lifter: Lifter) -> Lifter:
+        for kind in kinds:
+            if kind in LIFTERS:
+                raise ValueError(f"{kind} already has a reader")
+            LIFTERS[kind] = lifter
+        return lifter
+
+    return add
+
+
+@dataclass(slots=True)
+class Lift:
+    """What is known so far.
+
+    Attributes:
+        path: Of the file, for errors.
+        opset: Of its operators.
+        held: What each name stands for; None for one that is left out.
+        calls: Those that are made, by their first output's name.
+        sizes: Of each value, in its own order.
+        uses: How often each name of the file is read.
+    """
+
+    path: str
+    opset: int
+    held: dict[str, Any] = field(default_factory=dict)
+    calls: dict[str, Call] = field(default_factory=dict)
+    sizes: dict[str, Sizes] = field(default_factory=dict)
+    uses: Counter[str] = field(default_factory=Counter)
+    layer_names: set[str] = field(default_factory=set)
+    value_names: set[str] = field(default_factory=set)
+    made: dict[tuple[str, tuple[int, ...]], Value] = field(default_factory=dict)
+    fresh: int = 0
+
+    # Names of the file
+
+    def run(self, graph: Graph) -> None:
+        """Read the nodes of a graph."""
+        for name, stored in graph.stored.items():
+            self.held[name] = Known(stored, stored.dtype.newbyteorder("=").name)
+        for node in graph.nodes:
+            self.node(node)
+
+    def node(self, node: Node) -> None:
+        """Read one node.
+
+        Raises:
+            UnsupportedError: It is not read.
+        """
+        lifter = LIFTERS.get(node.kind)
+        try:
+            results: Sequence[Any] | None = folded(self, node)
+            if results is None and lifter is None:
+                raise self.refusal(node, f"a node of the kind {node.kind}, which is not read")
+            if results is None and lifter is not None:
+                results = lifter(self, node)
+        except ShapeMismatchError as error:
+            raise self.damaged(node, str(error)) from error
+        except ConverterError:
+            raise
+        except (ValueError, IndexError, TypeError, KeyError, OverflowError) as error:
+            raise self.damaged(node, str(error) or type(error).__name__) from error
+        for name, held in zip(node.outputs, results or (), strict=False):
+            if name:
+                self.held[name] = held
+
+    def given(self, node: Node, k: int) -> Any:
+        """What input `k` of a node stands for; None where it is left out.
+
+        Raises:
+            FormatError: Nothing before it has that name.
+        """
+        if k >= len(node.inputs) or not node.inputs[k]:
+            return None
+        name = node.inputs[k]
+        if name not in self.held:
+            raise self.damaged(node, f"{named(name)} is given by no node before it")
+        return self.held[name]
+
+    def all_given(self, node: Node) -> list[Any]:
+        """Every input."""
+        return [self.given(node, k) for k in range(len(node.inputs))]
+
+    def known(self, node: Node, k: int, what: str) -> Known | None:
+        """An input that must be a constant; None where it is left out.
+
+        Raises:
+            UnsupportedError: It is computed of the model's inputs.
+        """
+        held = self.given(node, k)
+        if held is None or isinstance(held, Known):
+            return held
+        shape = numbers(held.sizes) if isinstance(held, Filled) else None
+        if isinstance(held, Filled) and shape is not None and prod(shape) <= SMALL:
+            return Known.of(np.full(shape, held.number, held.dtype), node.inputs[k])
+        raise self.refusal(node, f"{what}: an input, or computed of one, and no constant")
+
+    def integers(self, node: Node, k: int, attribute: str = "") -> list[Any] | None:
+        """Whole numbers or sizes, from an input or, as older opsets have it, an attribute."""
+        if attribute and attribute in node.attributes:
+            found = node.attributes[attribute]
+            return list(found) if isinstance(found, tuple) else [found]
+        held = self.known(node, k, attribute or "a shape")
+        return None if held is None else held.items()
+
+    def seen(self, node: Node, k: int) -> Seen:
+        """An input as a value of the model."""
+        held = self.given(node, k)
+        if held is None:
+            raise self.damaged(node, f"input {k} is left out")
+        return self.as_seen(held, node)
+
+    def once(self, name: str) -> bool:
+        """Whether a name of the file is read in one place alone."""
+        return self.uses[name] == 1
+
+    # Values of the model
+
+    def as_seen(self, held: Held, node: Node) -> Seen:
+        """What is followed as a value of the model."""
+        if isinstance(held, Seen):
+            return held
+        if isinstance(held, Pieces):
+            values = [self.value(part) for part in held.parts]
+            if len(values) == 1:
+                layer: Layer = ExpandDims(name=self.name(node), axes=(held.axis,))
+            else:
+                layer = Stack(name=self.name(node), axis=held.axis)
+            return self.call(layer, *values)[0]
+        if isinstance(held, Filled):
+            raise self.refusal(node, f"{held.number} in a tensor of shape {held.sizes}")
+        if held.is_symbolic:
+            raise self.refusal(node, "a size of a tensor as a tensor")
+        if held.count > SMALL:
+            raise self.refusal(node, f"a constant of {held.shape} where a tensor is expected")
+        array = held.read()
+        constant = Constant(
+            name=self.name(node, "constant"),
+            elements=tuple(array.reshape(-1).tolist()),
+            shape=array.shape,
+            dtype=held.dtype,
+        )
+        return self.call(constant)[0]
+
+    def value(self, seen: Seen) -> Value:
+        """The value with its axes as the file has them: a transposition, if they are turned."""
+        if not seen.is_turned:
+            return seen.value
+        key = seen.value.name, seen.order
+        if key not in self.made:
+            name = self.unique(f"{seen.value.name}_transposed", self.layer_names)
+            layer: Layer = Transpose(name=name, axes=seen.order)
+            if seen.order[0] == 0:
+                layer = Permute(name=name, dims=seen.order[1:])
+            self.made[key] = self.call(layer, seen.value)[0].value
+        return self.made[key]
+
+    def call(
+        self,
+        layer: Layer,
+        *inputs: Value,
+        masks: tuple[Value | None, ...] = (),
+    ) -> list[Seen]:
+        """A call of a layer, and its outputs.
+
+        Raises:
+            ShapeMismatchError: It does not take such inputs.
+        """
+        sizes = self._output_sizes(layer, inputs)
+        name = self.unique(layer.name, self.value_names)
+        outputs = []
+        for k, own in enumerate(sizes):
+            dtype = self._dtype(layer, k, inputs)
+            outputs.append(Value(f"{name}:{k}" if k else name, known(own), dtype))
+            self.sizes[outputs[-1].name] = own
+            self.value_names.add(outputs[-1].name)
+        self.calls[name] = Call(layer, inputs, tuple(outputs), masks)
+        return [
+            Seen(value, tuple(range(len(own))), own)
+            for value, own in zip(outputs, sizes, strict=True)
+        ]
+
+    def _output_sizes(self, layer: Layer, inputs: Sequence[Value]) -> list[Sizes]:
+        """As the layer says; what it cannot say of named sizes has a new name each."""
+        try:
+            shapes = layer.output_shapes(tuple(as_shape(self.sizes[one.name]) for one in inputs))
+        except ShapeMismatchError:
+            shapes = layer.output_shapes(tuple(one.shape for one in inputs))
+        return [tuple(self.free() if size is None else size for size in one) for one in shapes]
+
+    def _dtype(self, layer: Layer, k: int, inputs: Sequence[Value]) -> str:
+        if isinstance(layer, Operation):
+            return layer.output_dtype(tuple(one.dtype for one in inputs))
+        if isinstance(layer, MASKS) or (isinstance(layer, Masking) and k):
+            return "bool"
+        moves = {"Permute", "Transpose", "Reshape", "Flatten", "RepeatVector", "Identity"}
+        if type(layer).__name__ in moves and inputs:
+            return inputs[0].dtype
+        return layer.dtype
+
+    def index(self, held: Held, axis: int, k: int, node: Node) -> Seen:
+        """`x[..., k, ...]` along an axis of the file."""
+        if isinstance(held, Pieces) and axis == held.axis:
+            return held.parts[k]
+        if isinstance(held, Known) and not held.is_symbolic:
+            held = Known.of(np.take(held.read(), k, axis), held.stored.name)
+            return self.as_seen(held, node)
+        seen = self.as_seen(held, node)
+        at = seen.order[axis]
+        size = seen.sizes[axis]
+        if size == 1:
+            layer: Layer = Squeeze(name=self.name(node), axes=(at,))
+        else:
+            layer = Slice(name=self.name(node), items=(*(WHOLE,) * at, k))
+        (result,) = self.call(layer, seen.value)
+        return self.left(seen, result, (at,))
+
+    def left(self, seen: Seen, result: Seen, gone: Sequence[int]) -> Seen:
+        """What is left of `seen` in its order, where the value lost the axes `gone`."""
+        kept = [axis for axis in seen.order if axis not in gone]
+        ranks = sorted(kept)
+        order = tuple(ranks.index(axis) for axis in kept)
+        sizes = self.sizes[result.value.name]
+        return Seen(result.value, order, tuple(sizes[axis] for axis in order))
+
+    def ordered(self, result: Seen, order: Sequence[int]) -> Seen:
+        """A value as the file sees it, in an order."""
+        sizes = self.sizes[result.value.name]
+        return Seen(result.value, tuple(order), tuple(sizes[axis] for axis in order))
+
+    def producer(self, seen: Seen) -> Call | None:
+        """The call whose first output this is."""
+        return self.calls.get(seen.value.name)
+
+    def amend(self, seen: Seen, layer: Layer) -> Seen:
+        """Put a layer in the place of the one that made this value."""
+        call = self.calls[seen.value.name]
+        self.calls[seen.value.name] = replace(call, layer=layer)
+        return seen
+
+    def free(self) -> Size:
+        """A size that is not known."""
+        self.fresh += 1
+        return Size.of(f"?{self.fresh}")
+
+    # Names of the model
+
+    def name(self, node: Node, wish: str = "") -> str:
+        """A layer's name, from its node's."""
+        return self.unique(wish or named_for(node), self.layer_names)
+
+    def unique(self, wish: str, taken: set[str]) -> str:
+        """A name that is not taken, as Keras counts them."""
+        name, count = wish, 0
+        while name in taken:
+            count += 1
+            name = f"{wish}_{count}"
+        taken.add(name)
+        return name
+
+    # Errors
+
+    def refusal(self, node: Node, found: str, hint: str = "") -> UnsupportedError:
+        """The error for what is not read."""
+        return UnsupportedError(
+            f"{node.where} of {self.path} is not read",
+            context=found,
+            hint=hint or "convert the part of the graph before it, or ask for this kind of node",
+            code="onnx-node",
+        )
+
+    def damaged(self, node: Node, found: str) -> FormatError:
+        """The error for what no file should have."""
+        return FormatError(
+            f"{node.where} of {self.path} is not as ONNX says",
+            context=found,
+            hint="the file may be damaged; export the model again",
+            code="onnx-graph",
+        )
+
+
+PREFIXES = re.compile(r"^(StatefulPartitionedCall|PartitionedCall|functional[_\d]*|model[_\d]*)/")
+TAILS = re.compile(r"(__\d+|:\d+)+$")
+
+
+def named_for(node: Node) -> str:
+    """What a layer is called whose node this is.
+
+    >>> named_for(Node("LSTM", "/encoder/lstm/LSTM", (), (), {}))
+    'encoder/lstm'
+    >>> named_for(Node("Gemm", "", (), ("12",), {}))
+    'gemm'
+    """
+    name = TAILS.sub("", node.name)
+    parts = [part for part in name.split("/") if part]
+    kind = node.kind.split(":")[-1]
+    if parts and parts[-1].split("_")[0] == kind:
+        parts.pop()
+    name = "/".join(parts)
+    name = PREFIXES.sub("", name)
+    ending = f"_{kind.lower()}"
+    if name.endswith(ending) and len(name) > len(ending):
+        name = name[: -len(ending)]
+    return name or kind.lower()
