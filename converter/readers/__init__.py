@@ -32,6 +32,7 @@ from converter.readers.keras.blueprint import Architecture, read_blueprint
 from converter.readers.keras.live import KerasModel
 from converter.readers.onnx import model as onnx
 from converter.readers.strict import shown
+from converter.readers.torch import checkpoint as torch_checkpoint
 
 __all__ = ["Architecture", "Readable", "read"]
 
@@ -77,6 +78,8 @@ def read(
     file, path = _opened(source)
     if arch is not None:
         return apart.read(file, read_blueprint(arch), era)
+    if torch_checkpoint.is_checkpoint(file):
+        raise torch_checkpoint.without_architecture(file)
     if file.head.startswith(zipped.MAGIC):
         return archive.read(file, era)
     if file.head.startswith(hdf5.MAGIC):
@@ -91,6 +94,8 @@ def read(
         return tfjs.read(file, era, path)
     if checkpoint.is_index(file):
         raise checkpoint.without_architecture(file)
+    if foreign := torch_checkpoint.foreign(file):
+        raise foreign
     raise FormatError(
         f"{file.path} is not a saved model",
         context=f"it begins with {shown(file.head.decode('latin-1'))}",

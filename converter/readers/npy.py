@@ -11,7 +11,7 @@ import numpy as np
 from converter.dtypes import numpy_dtype
 from converter.gates import Array
 from converter.readers import pickled
-from converter.readers.pickled import Arguments, Global, Made, refuse
+from converter.readers.pickle_language import Arguments, Global, Known, Made, refuse
 
 MAGIC = b"\x93NUMPY"
 WIDTHS: dict[tuple[int, ...], int] = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
@@ -160,7 +160,7 @@ GLOBALS: dict[tuple[str, str], Any] = {
 """What NumPy itself writes of arrays of plain numbers."""
 
 
-def read_object(member: bytes, known: pickled.Known, what: str) -> object:
+def read_object(member: bytes, known: Known, what: str) -> object:
     """The one Python object of a `.npy`, as data.
 
     Args:

@@ -12,66 +12,30 @@ PyTorch write dictionaries of arrays.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import NoReturn
 
 from converter.errors import FormatError
+from converter.readers.pickle_language import (
+    SAVE_AGAIN,
+    Arguments,
+    Global,
+    Known,
+    Language,
+    Made,
+    MalformedError,
+    UnknownGlobalError,
+    is_key,
+    refuse,
+)
 from converter.readers.strict import named
 
 PROTOCOLS = range(2, 6)
-MAX_STEPS = 200_000
-"""Opcodes in one stream. A variable of Keras takes a hundred."""
-
 MAX_NAME = 200
 """Bytes of a line with half a global."""
 
-MAX_INTEGER = 8
-"""Bytes of a whole number."""
-
-Arguments = tuple[object, ...]
-
-
-class MalformedError(ValueError):
-    """What a stream says cannot be meant; `read` says in which stream."""
-
-
-class UnknownGlobalError(MalformedError):
-    """A global that is in no table."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Global:
-    """A class or function that a stream names, and what its call means here.
-
-    Attributes:
-        name: "numpy.dtype", for errors.
-        make: From the arguments to a value.
-    """
-
-    name: str
-    make: Callable[[Arguments], object]
-
-
-class Made:
-    """What the functions of a table make, where a stream may go on with it."""
-
-    def build(self, state: object) -> None:
-        """Take the state that follows the making (BUILD)."""
-        refuse(f"a state of {type(self).__name__}, which has none: {type(state).__name__}")
-
-    def call(self, arguments: Arguments) -> object:
-        """Be called (REDUCE)."""
-        refuse(f"a call of {type(self).__name__} with {len(arguments)} arguments")
-
-
-Known = Mapping[tuple[str, str], Callable[[Arguments], object]]
-"""The globals that may be in a stream: module and name, and what makes a value of arguments."""
-
-
-def refuse(reason: str) -> NoReturn:
-    """Raise what `read` tells as a `FormatError`."""
-    raise MalformedError(reason)
+MAX_INTEGER = 32
+"""Bytes of a whole number: a generator of random numbers has some of 128 bits."""
 
 
 def read(stream: bytes, known: Known, what: str) -> object:
@@ -89,25 +53,42 @@ def read(stream: bytes, known: Known, what: str) -> object:
     Raises:
         FormatError: It is cut off or damaged, or has what is in no table.
     """
+    value, size = read_first(stream, Language(known), what)
+    if size != len(stream):
+        raise damaged(what, f"something is left at its end, byte {size}")
+    return value
+
+
+def read_first(stream: bytes | memoryview, language: Language, what: str) -> tuple[object, int]:
+    """The value of a pickle that other bytes may follow, and how many bytes it takes.
+
+    Args:
+        stream: It, and what follows.
+        language: What may be in it.
+        what: As for `read`.
+
+    Raises:
+        FormatError: As for `read`.
+    """
     try:
-        return _Machine(stream, known).run()
+        return _Machine(stream, language).run()
     except UnknownGlobalError as error:
         raise FormatError(
             f"{what} is a pickle of Python objects, which is never run",
             context=str(error),
-            hint="save the model again with model.save, with h5py installed",
+            hint=language.hint,
             code="pickle-global",
         ) from error
     except (MalformedError, UnicodeDecodeError) as error:
-        raise damaged(what, str(error)) from error
+        raise damaged(what, str(error), language.hint) from error
 
 
-def damaged(what: str, context: str) -> FormatError:
+def damaged(what: str, context: str, hint: str = SAVE_AGAIN) -> FormatError:
     """The error for what is no pickle of arrays."""
     return FormatError(
         f"{what} is not a pickle of plain arrays",
         context=context,
-        hint="the file may be damaged; save the model again, with h5py installed",
+        hint=f"the file may be damaged; {hint}",
         code="pickle",
     )
 
@@ -115,20 +96,20 @@ def damaged(what: str, context: str) -> FormatError:
 class _Machine:
     """The stack, the marks on it, and the memo."""
 
-    def __init__(self, stream: bytes, known: Known) -> None:
+    def __init__(self, stream: bytes | memoryview, language: Language) -> None:
         self._stream = memoryview(stream)
         self._position = 0
-        self._known = known
+        self._language = language
         self._globals: dict[tuple[str, str], Global] = {}
         self._stack: list[object] = []
         self._below: list[list[object]] = []  # the stacks under each mark
         self._memo: dict[int, object] = {}
 
-    def run(self) -> object:
-        """The value at STOP."""
+    def run(self) -> tuple[object, int]:
+        """The value at STOP, and where that is."""
         if bytes(self._take(1)) != b"\x80" or self._unsigned(1) not in PROTOCOLS:
             refuse(f"it does not begin with a protocol from {PROTOCOLS[0]} to {PROTOCOLS[-1]}")
-        for _ in range(MAX_STEPS):
+        for _ in range(self._language.max_steps):
             at = self._position
             code = bytes(self._take(1))
             if code == b".":
@@ -137,13 +118,13 @@ class _Machine:
             if step is None:
                 refuse(f"the opcode 0x{code.hex()} at byte {at}, which no pickle of arrays has")
             step(self)
-        refuse(f"over {MAX_STEPS} opcodes")
+        return refuse(f"over {self._language.max_steps} opcodes")
 
-    def _result(self) -> object:
+    def _result(self) -> tuple[object, int]:
         value = self._pop()
-        if self._stack or self._below or self._position != len(self._stream):
+        if self._stack or self._below:
             refuse(f"something is left at its end, byte {self._position}")
-        return value
+        return value, self._position
 
     def _take(self, count: int) -> memoryview:
         """The next bytes of the stream."""
@@ -244,7 +225,7 @@ class _Machine:
 
     def _extend(self, values: list[object]) -> None:
         target = self._top()
-        if not isinstance(target, list):
+        if not isinstance(target, list | Made):
             refuse(f"values for a {type(target).__name__}, expected a list")
         target.extend(values)
 
@@ -259,13 +240,17 @@ class _Machine:
 
     def _update(self, values: list[object]) -> None:
         target = self._top()
-        if not isinstance(target, dict) or len(values) % 2:
+        if not isinstance(target, dict | Made) or len(values) % 2:
             refuse(f"{len(values)} keys and values for a {type(target).__name__}")
-        for key, value in zip(values[::2], values[1::2], strict=True):
-            if not isinstance(key, str):
+        entries = list(zip(values[::2], values[1::2], strict=True))
+        if isinstance(target, Made):
+            target.update(entries)
+            return
+        for key, value in entries:
+            if not (isinstance(key, str) or (self._language.any_keys and is_key(key))):
                 refuse(f"a {type(key).__name__} as a key, expected a text")
             if key in target:
-                refuse(f"two values for the key {named(key)}")
+                refuse(f"two values for the key {named(str(key))}")
             target[key] = value
 
     def memoize(self) -> None:
@@ -305,11 +290,29 @@ class _Machine:
 
     def _push_global(self, module: str, name: str) -> None:
         key = (module, name)
-        if key not in self._known:
-            raise UnknownGlobalError(f"it names {named(f'{module}.{name}')}, which no array needs")
         if key not in self._globals:
-            self._globals[key] = Global(f"{module}.{name}", self._known[key])
+            self._globals[key] = self._global(module, name)
         self._stack.append(self._globals[key])
+
+    def _global(self, module: str, name: str) -> Global:
+        language, full = self._language, f"{module}.{name}"
+        make = language.known.get((module, name))
+        if make is not None:
+            return Global(full, make)
+        stranger = language.stranger
+        if stranger is None:
+            raise UnknownGlobalError(f"it names {named(full)}, which no array needs")
+
+        def refuse_call(_: Arguments) -> NoReturn:
+            raise UnknownGlobalError(f"it calls {named(full)}, which no array needs")
+
+        return Global(full, refuse_call, lambda arguments: stranger(full, arguments))
+
+    def persistent(self) -> None:
+        """What is kept outside of the stream, by its id."""
+        if self._language.persistent is None:
+            refuse("something that is kept outside of it")
+        self._stack.append(self._language.persistent(self._pop()))
 
     def reduce(self) -> None:
         """A call."""
@@ -328,7 +331,7 @@ class _Machine:
         arguments, called = self._pop(), self._pop()
         if not isinstance(arguments, tuple) or not isinstance(called, Global):
             refuse(f"a new object of a {type(called).__name__}")
-        self._stack.append(called.make(arguments))
+        self._stack.append((called.new or called.make)(arguments))
 
     def build(self) -> None:
         """The state of an object."""
@@ -374,6 +377,7 @@ OPCODES: dict[bytes, Callable[[_Machine], None]] = {
     b"r":    lambda it: it.remember(4),           # LONG_BINPUT
     b"h":    lambda it: it.recall(1),             # BINGET
     b"j":    lambda it: it.recall(4),             # LONG_BINGET
+    b"Q":    _Machine.persistent,                 # BINPERSID
     b"c":    _Machine.global_line,                # GLOBAL
     b"\x93": _Machine.global_stack,               # STACK_GLOBAL
     b"R":    _Machine.reduce,                     # REDUCE

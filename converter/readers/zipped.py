@@ -11,7 +11,8 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from converter.errors import ConverterError, FormatError
@@ -33,19 +34,60 @@ _END = struct.Struct("<4s4H2LH")
 _LOCAL = struct.Struct("<4s5H3L2H")
 
 
-def members(file: File, known: Collection[str], *, packed: bool = True) -> dict[str, Content]:
-    """Every member of the archive by its name, its checksum verified.
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes such archives, for errors.
+
+    Attributes:
+        name: "Keras".
+        save: How to let it write the file again.
+    """
+
+    name: str
+    save: str
+
+
+KERAS = Writer("Keras", "save the model again with model.save")
+
+
+def everything(_name: str) -> bool:
+    """Every member is wanted."""
+    return True
+
+
+def names(file: File) -> list[str]:
+    """The names of the members, in order; none where it is no archive that can be read."""
+    try:
+        with file.open() as handle:
+            _directory(file, handle, KERAS)
+            with zipfile.ZipFile(handle) as archive:
+                return archive.namelist()
+    except (FormatError, zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return []
+
+
+def members(
+    file: File,
+    known: Collection[str],
+    *,
+    packed: bool = True,
+    wanted: Callable[[str], bool] = everything,
+    writer: Writer = KERAS,
+) -> dict[str, Content]:
+    """Every member of the archive that is wanted by its name, its checksum verified.
 
     Args:
         file: It begins with `MAGIC`.
         known: The names that may be there; `*.npy` are all that end so.
-        packed: Whether members may be compressed.
+        packed: Whether members that are wanted may be compressed.
+        wanted: Whether a member of that name is read; no other is unpacked.
+        writer: Who should have written it.
 
     Raises:
         FormatError: The archive is damaged, or is not what a writer of models writes.
     """
     with file.open() as handle:
-        directory = _directory(file, handle)
+        directory = _directory(file, handle, writer)
         try:
             with zipfile.ZipFile(handle) as archive:
                 infos = archive.infolist()
@@ -53,15 +95,17 @@ def members(file: File, known: Collection[str], *, packed: bool = True) -> dict[
             raise _damaged(file, str(error)) from error
         parts: dict[str, tuple[zipfile.ZipInfo, Part]] = {}
         for info in infos:
-            _check(file, info, known, packed)
+            _check(file, info, known, packed or not wanted(info.filename), writer)
             if info.filename in parts:
-                raise _refused(file, info, "two members of that name", "duplicate-member")
+                raise _refused(file, info, "two members of that name", "duplicate-member", writer)
             parts[info.filename] = (info, _part(file, handle, info))
         _check_order(file, [part for _, part in parts.values()], directory)
-    return {name: _verified(file, info, part) for name, (info, part) in parts.items()}
+    return {
+        name: _verified(file, info, part) for name, (info, part) in parts.items() if wanted(name)
+    }
 
 
-def _directory(file: File, handle: BinaryIO) -> int:
+def _directory(file: File, handle: BinaryIO, writer: Writer) -> int:
     """Where the list of members begins, if it may be read at all: its size is looked at first."""
     handle.seek(max(file.size - _END.size, 0))
     last = handle.read(_END.size)
@@ -74,14 +118,16 @@ def _directory(file: File, handle: BinaryIO) -> int:
         raise FormatError(
             f"{file.path} is an archive with too many members",
             context=f"a list of members of {size} bytes; at most {MAX_DIRECTORY} are read",
-            hint="a .keras archive has three members; save the model again",
+            hint=writer.save,
             code="too-many-members",
         )
     # Over 4 GB, the place stands in another record, which zipfile reads.
     return int(offset) if offset != 0xFFFFFFFF else file.size - size
 
 
-def _check(file: File, info: zipfile.ZipInfo, known: Collection[str], packed: bool) -> None:
+def _check(
+    file: File, info: zipfile.ZipInfo, known: Collection[str], packed: bool, writer: Writer
+) -> None:
     """Refuse a member that no writer of models writes."""
     ends = tuple(name[1:] for name in known if name.startswith("*"))
     is_known = info.filename in known or info.filename.endswith(ends)
@@ -89,22 +135,22 @@ def _check(file: File, info: zipfile.ZipInfo, known: Collection[str], packed: bo
         raise FormatError(
             f"{file.path} has the member {named(info.orig_filename)}",
             context=f"expected {', '.join(known)} and nothing else",
-            hint="save the model again with model.save",
+            hint=writer.save,
             code="unknown-member",
         )
     if info.flag_bits & 0x1:
-        raise _refused(file, info, "it is encrypted", "encrypted")
+        raise _refused(file, info, "it is encrypted", "encrypted", writer)
     methods = {zipfile.ZIP_STORED: "stored"} | ({zipfile.ZIP_DEFLATED: "deflate"} if packed else {})
     if info.compress_type not in methods:
         expected = " and ".join(methods.values())
         method = f"compression method {info.compress_type}; {expected} are read"
-        raise _refused(file, info, method, "compression")
+        raise _refused(file, info, method, "compression", writer)
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        raise _refused(file, info, f"file type {kind:#o}, as of a link", "member-type")
+        raise _refused(file, info, f"file type {kind:#o}, as of a link", "member-type", writer)
     if info.file_size > max(ALWAYS_UNPACKED, MAX_RATIO * info.compress_size):
         sizes = f"{info.file_size} bytes, packed into {info.compress_size}"
-        raise _refused(file, info, sizes, "unpacked-size")
+        raise _refused(file, info, sizes, "unpacked-size", writer)
 
 
 def _part(file: File, handle: BinaryIO, info: zipfile.ZipInfo) -> Part:
@@ -183,10 +229,12 @@ def _damaged(file: File, context: str) -> FormatError:
     )
 
 
-def _refused(file: File, info: zipfile.ZipInfo, context: str, code: str) -> ConverterError:
+def _refused(
+    file: File, info: zipfile.ZipInfo, context: str, code: str, writer: Writer
+) -> ConverterError:
     return FormatError(
-        f"the member {named(info.filename)} of {file.path} is not as Keras writes it",
+        f"the member {named(info.filename)} of {file.path} is not as {writer.name} writes it",
         context=context,
-        hint="save the model again with model.save",
+        hint=writer.save,
         code=code,
     )

@@ -229,7 +229,7 @@ def test_many_members_are_refused_before_they_are_listed(file: Path, error_of: E
     assert error_of(lambda: read(file)) == (
         "error[too-many-members]: model is an archive with too many members\n"
         f"  found: a list of members of {size} bytes; at most 1048576 are read\n"
-        "  help:  a .keras archive has three members; save the model again"
+        "  help:  save the model again with model.save"
     )
 
 

@@ -15,7 +15,7 @@ from converter.readers.file import Content, InMemory
 from converter.readers.keras.hdf5 import Dataset, Hdf5
 from converter.readers.keras.weights import damaged
 from converter.readers.npy import Pickled
-from converter.readers.pickled import Arguments, Global, Made, refuse
+from converter.readers.pickle_language import Arguments, Global, Made, refuse
 from converter.readers.strict import named
 
 NAME = "model.weights.npz"
