@@ -398,6 +398,9 @@ def main(name: str, folder: Path) -> None:
             recorded |= in_float64(k, key, model, arrays)
         np.savez(folder / f"{key}.npz", **recorded)
         model.save(folder / f"{key}.{suffix}")
+        if name == "keras":  # which does not open these itself
+            (folder / "hdf5").mkdir(exist_ok=True)
+            model.save(folder / "hdf5" / f"{key}.h5")
     (folder / "unread").mkdir()
     for key, case in unread(k).items():
         built(k, *case).save(folder / "unread" / f"{key}.{suffix}")

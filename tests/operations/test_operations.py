@@ -47,6 +47,16 @@ def test_the_judge_answers_as_keras(who: str, saved: Path) -> None:
     assert len(found) == COUNTS[who]
 
 
+def test_an_h5_of_keras_3_says_the_same(saved: Path) -> None:
+    """It names no module of an operation, so that Keras takes it for a layer that it lacks."""
+    found = {
+        name: one.judged(converter.read(saved / "keras" / "hdf5" / f"{name}.h5"))
+        for name, one in models(saved / "keras").items()
+    }
+    assert beyond("keras", found) == {}
+    assert len(found) == COUNTS["keras"]
+
+
 @pytest.mark.parametrize("who", COUNTS)
 def test_the_module_answers_as_keras(who: str, saved: Path) -> None:
     found = {name: one.made() for name, one in models(saved / who).items()}

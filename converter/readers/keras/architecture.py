@@ -10,9 +10,14 @@ from converter.errors import ConverterError, FormatError, UnsupportedError
 from converter.readers.keras.branches import as_graph, begins_with_merge
 from converter.readers.keras.calls import Arguments, Reference, calls, tensors
 from converter.readers.keras.config import Config, is_registered, malformed, serialized
-from converter.readers.keras.custom import unknown
+from converter.readers.keras.custom import description_of, unknown
 from converter.readers.keras.nodes import CONSTANT, is_operation, read_operation
-from converter.readers.keras.origins import HOME, MaskOperation, is_mask_operation, mask_operation
+from converter.readers.keras.origins import (
+    HOME,
+    MaskOperation,
+    is_mask_operation,
+    mask_operation,
+)
 from converter.readers.keras.refused import refuse
 from converter.readers.strict import named, shown
 
@@ -201,9 +206,9 @@ def _model(
     view.done()
     names: set[str] = set()
     for item in layers:
+        item = _with_module(item)
         if is_mask_operation(item):
             model.mask_operations[_name(item, model)] = mask_operation(item, model.where)
-            item = {"module": HOME, **item}  # `.h5` does not say it
         layer = _layer(item, model, prefix)
         if layer.name in names:
             raise FormatError(
@@ -217,6 +222,21 @@ def _model(
     of_masks = model.mask_operations.keys() - _in_flow(model)
     model.layers = [layer for layer in model.layers if layer.name not in of_masks]
     return model
+
+
+def _with_module(item: object) -> object:
+    """An operation of Keras 3 with the module that `.h5` does not say: a layer can be trained.
+
+    Keras itself takes it for a layer, and does not find it, or takes another one of that name.
+    """
+    if not isinstance(item, dict) or "module" in item:
+        return item
+    kind, config, nodes = (item.get(key) for key in ("class_name", "config", "inbound_nodes"))
+    called = isinstance(nodes, list) and bool(nodes) and isinstance(nodes[0], dict)
+    trained = not isinstance(config, dict) or bool({"trainable", "layers"} & config.keys())
+    if trained or not called or not isinstance(kind, str) or description_of(kind) is not None:
+        return item
+    return {"module": HOME, **item}
 
 
 def _in_flow(model: ModelPart) -> set[str]:

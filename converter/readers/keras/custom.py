@@ -92,11 +92,12 @@ def is_keras_own(name: str) -> bool:
     from converter.readers.keras.cells import KINDS as CELLS
     from converter.readers.keras.config import POLICIES
     from converter.readers.keras.layers import KINDS
-    from converter.readers.keras.origins import OPERATIONS
+    from converter.readers.keras.origins import MASK_OPERATIONS
     from converter.readers.keras.refused import CLASSES
 
     return any(
-        name in known for known in (KINDS, CLASSES, MODELS, CELLS, POLICIES, OPERATIONS, OTHERS)
+        name in known
+        for known in (KINDS, CLASSES, MODELS, CELLS, POLICIES, MASK_OPERATIONS, OTHERS)
     )
 
 

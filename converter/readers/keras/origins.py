@@ -24,7 +24,7 @@ from converter.readers.keras.calls import Reference, operands
 
 Origin = tuple[Any, ...]
 
-OPERATIONS = frozenset(
+MASK_OPERATIONS = frozenset(
     {
         "Any",
         "BroadcastTo",
@@ -53,7 +53,7 @@ class MaskOperation:
     """An operation of Keras 3 that makes a mask.
 
     Attributes:
-        kind: One of `OPERATIONS`.
+        kind: One of `MASK_OPERATIONS`.
         inputs: Its tensors.
         constants: Its other arguments.
         axis: Of Any, ExpandDims and Concatenate.
@@ -70,12 +70,10 @@ class MaskOperation:
 def is_mask_operation(item: object) -> bool:
     """Whether a layer of a config is an operation that makes masks."""
     kind = item.get("class_name") if isinstance(item, dict) else None
-    if not isinstance(item, dict) or not isinstance(kind, str) or kind not in OPERATIONS:
+    if not isinstance(item, dict) or not isinstance(kind, str) or kind not in MASK_OPERATIONS:
         return False
-    nodes, config = item.get("inbound_nodes"), item.get("config")
+    nodes = item.get("inbound_nodes")
     of_keras = str(item.get("module")).startswith("keras.src.ops")
-    if "module" not in item:  # in `.h5`, where a layer says that it can be trained
-        of_keras = isinstance(config, dict) and "trainable" not in config
     return of_keras and isinstance(nodes, list) and len(nodes) == 1
 
 
