@@ -224,7 +224,7 @@ def _model(
     return model
 
 
-def _with_module(item: object) -> object:
+def _with_module(item: Any) -> Any:
     """An operation of Keras 3 with the module that `.h5` does not say: a layer can be trained.
 
     Keras itself takes it for a layer, and does not find it, or takes another one of that name.
