@@ -303,6 +303,20 @@ def flat_bias_form(cell: Cell, count: int) -> Form:
     )
 
 
+BOTH_BIASES = "both biases"
+"""A group of an HDF5 file, which Keras does not look into: the biases that are one in Keras."""
+
+
+def both_biases_form(cell: Cell) -> Form:
+    """Two biases as their sum in one array, as Keras has it, and both beside it, (2, G·H)."""
+    added, apart = bias_form(cell, "keras"), flat_bias_form(cell, 2)
+    return Form(
+        f"{added.how}, the sum of both, and both beside it",
+        lambda arrays: apart.read(arrays[1:]),
+        lambda array: (*added.write(array), *apart.write(array)),
+    )
+
+
 def _counted(biases: Array, count: int | None) -> Array:
     """Two biases as the one that the description has: zeros are dropped, others are added."""
     if count != 1 or len(biases) == 1:

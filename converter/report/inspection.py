@@ -24,7 +24,7 @@ from converter.description import (
     Value,
 )
 from converter.report import conv_recurrent
-from converter.report.recurrent import DirectionRow, directions_of, torch_side
+from converter.report.recurrent import DirectionRow, directions_of, keras_side, torch_side
 from converter.report.words import layer_words
 
 
@@ -86,7 +86,7 @@ def inspect(model: Model, *, values: bool | None = None) -> Inspection:
             name=layer.name,
             what=layer_words(layer),
             outputs=tuple(value.shape for value in first[layer.name].outputs),
-            keras_parameters=layer.parameters,
+            keras_parameters=keras_parameters(layer),
             torch_parameters=torch_parameters(layer),
             trainable=layer.trainable,
         )
@@ -117,6 +117,16 @@ def _directions(layer: Layer, values: bool | None) -> Iterator[DirectionRow]:
         yield from conv_recurrent.directions_of(layer)
     else:
         yield from directions_of(layer, values)
+
+
+def keras_parameters(layer: Layer) -> int:
+    """The number of parameters of the Keras layer, which adds one bias where PyTorch adds two."""
+    match layer:
+        case TimeDistributed():
+            return keras_parameters(layer.layer)
+        case Recurrent():
+            return sum(keras_side(direction).parameters for direction in layer.directions)
+    return layer.parameters
 
 
 def torch_parameters(layer: Layer) -> int:

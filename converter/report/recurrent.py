@@ -150,7 +150,7 @@ def directions_of(layer: Layer, values: bool | None) -> Iterator[DirectionRow]:
     suffix = "_reverse" if one_module(layer) else ""
     for name, direction in zip(names, layer.directions, strict=True):
         small = max(direction.units, direction.inputs) <= SMALL
-        keras = _keras_side(direction, f"{name}_layer/" if name else "")
+        keras = keras_side(direction, f"{name}_layer/" if name else "")
         torch = torch_side(direction, suffix if name == "backward" else "")
         yield DirectionRow(
             layer=layer.name,
@@ -171,6 +171,13 @@ def _biases(direction: Direction) -> int:
     return 0 if direction.bias is None else direction.bias.shape[0]
 
 
+def _is_cudnn(direction: Direction) -> bool:
+    """Whether it is a CuDNNLSTM, which keeps both biases in one row."""
+    if direction.cell is not Cell.LSTM or direction.bias is None:
+        return False
+    return direction.bias.stored[0].shape == (8 * direction.units,)
+
+
 def _terms(direction: Direction, biases: int) -> tuple[Term, ...]:
     """G·F·U + G·U·U, and G·U for each bias."""
     gates, features, units = len(GATES[direction.cell]), direction.inputs, direction.units
@@ -187,7 +194,8 @@ def _terms(direction: Direction, biases: int) -> tuple[Term, ...]:
     return (*terms, Term(text=text(biases * gates, "U"), size=biases * gates * units))
 
 
-def _keras_side(direction: Direction, prefix: str) -> Side:
+def keras_side(direction: Direction, prefix: str = "") -> Side:
+    """One direction as Keras has it; `prefix` stands before the names."""
     gates, features, units = len(GATES[direction.cell]), direction.inputs, direction.units
     count = _biases(direction)
     arrays = [
@@ -198,16 +206,20 @@ def _keras_side(direction: Direction, prefix: str) -> Side:
             shape=(units, gates * units),
         ),
     ]
+    cudnn = _is_cudnn(direction)
+    if count > layout(direction.cell, "keras").biases and not cudnn:
+        count, note = 1, "the sum of both"
+    else:
+        note = ""
     if count == 1:
-        arrays.append(ArrayRow(role="bias", name=f"{prefix}bias", shape=(gates * units,)))
+        shape: tuple[int, ...] = (gates * units,)
+        arrays.append(ArrayRow(role="bias", name=f"{prefix}bias", shape=shape, note=note))
     elif count == 2:
-        flat = direction.cell is Cell.LSTM  # CuDNNLSTM keeps both in one row
-        parts = ("first half", "second half") if flat else ("row 0", "row 1")
-        shape = (2 * gates * units,) if flat else (2, gates * units)
+        parts = ("first half", "second half") if cudnn else ("row 0", "row 1")
+        shape = (2 * gates * units,) if cudnn else (2, gates * units)
         for role, part in zip(("bias", "recurrent_bias"), parts, strict=True):
             arrays.append(ArrayRow(role=role, name=f"{prefix}bias", shape=shape, note=part))
     terms = _terms(direction, count)
-    cudnn = direction.cell is Cell.LSTM and count == 2
     return Side(
         kind="CuDNNLSTM" if cudnn else KERAS_CLASSES[direction.cell],
         gates=tuple(layout(direction.cell, "keras").gates),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from converter.description import (
     Value,
 )
 from converter.gates import Cell
+from converter.readers import read
 from converter.report.inspection import inspect
 from converter.report.recurrent import ArrayRow
 from converter.targets.torch import to_torch
@@ -79,10 +81,24 @@ def test_two_biases_of_a_gru_are_one_array_in_keras() -> None:
 
 
 def test_cudnn_has_two_biases_in_one_row() -> None:
-    (row,) = inspect(chain(X, recurrent(Cell.LSTM, 3, 4, biases=2))).recurrent
+    found = inspect(read(Path(__file__).parents[1] / "data/cudnn/cudnn_lstm.h5"))
+    row = found.recurrent[0]
     assert row.keras.kind == "CuDNNLSTM"
     assert [array.shape for array in row.keras.arrays[2:]] == [(32,), (32,)]
     assert row.keras.parameters == row.torch.parameters == 4 * 3 * 4 + 4 * 4 * 4 + 8 * 4
+    assert found.layers[0].keras_parameters == row.keras.parameters
+
+
+def test_two_biases_of_an_lstm_of_pytorch_are_one_in_keras() -> None:
+    found = inspect(chain(X, recurrent(Cell.LSTM, 3, 4, biases=2)))
+    (row,) = found.recurrent
+    assert row.keras.kind == "LSTM"
+    assert row.keras.arrays[2:] == (
+        ArrayRow(role="bias", name="bias", shape=(16,), note="the sum of both"),
+    )
+    assert row.keras.parameters == 4 * 3 * 4 + 4 * 4 * 4 + 4 * 4
+    assert row.torch.parameters == row.keras.parameters + 4 * 4
+    assert found.layers[0].keras_parameters == row.keras.parameters
 
 
 @pytest.mark.parametrize("values", [None, True, False])
@@ -124,7 +140,6 @@ def test_a_layer_that_is_called_twice_is_counted_once() -> None:
 CELLS = {
     "lstm": recurrent(Cell.LSTM, 3, 4),
     "lstm without bias": recurrent(Cell.LSTM, 3, 4, biases=0),
-    "lstm of cudnn": recurrent(Cell.LSTM, 3, 4, biases=2),
     "lstm of Keras 2": recurrent(Cell.LSTM, 3, 4, recurrent_activation=HARD_SIGMOID_2),
     "gru": recurrent(Cell.GRU, 3, 4),
     "gru without bias": recurrent(Cell.GRU, 3, 4, biases=0),

@@ -22,6 +22,7 @@ from converter.readers.keras import archive, checkpoint, hdf5, legacy, shards
 from converter.readers.keras.architecture import ModelPart
 from converter.readers.keras.assembly import assembled
 from converter.readers.keras.blueprint import Blueprint
+from converter.readers.keras.both_biases import given_back
 from converter.readers.keras.era import Writer
 from converter.readers.keras.hdf5 import Hdf5
 from converter.readers.keras.weights import Expected, Found
@@ -91,7 +92,8 @@ def _in_hdf5(file: File, blueprint: Blueprint, model: ModelPart, era: Era | None
         with Hdf5.opened(content, file.path) as weights:
             return legacy.search_groups(weights, wanted, model, writer, file.path, homes[0])
 
-    return assembled(model, writer, search, file, f"{FORM} (.h5)", by_name=True)
+    whole = assembled(model, writer, search, file, f"{FORM} (.h5)", by_name=True)
+    return given_back(whole, partial(Hdf5.opened, content, file.path))
 
 
 def _in_vars(
@@ -101,7 +103,7 @@ def _in_vars(
         with opened() as weights:
             return archive.search_vars(weights, wanted, model, writer, file.path)
 
-    return assembled(model, writer, search, file, f"{FORM} (.weights.h5)")
+    return given_back(assembled(model, writer, search, file, f"{FORM} (.weights.h5)"), opened)
 
 
 def _in_shards(file: File, model: ModelPart, writer: Writer) -> Model:

@@ -23,12 +23,14 @@ from dataclasses import replace
 
 from converter.description import Era, Model
 from converter.errors import FormatError
+from converter.gates import BOTH_BIASES
 from converter.readers import zipped
 from converter.readers.beside import beside, is_beside, sha256_of
 from converter.readers.file import Content, File, Part
 from converter.readers.keras import npz
 from converter.readers.keras.architecture import ModelPart, read_model
 from converter.readers.keras.assembly import assembled
+from converter.readers.keras.both_biases import given_back
 from converter.readers.keras.era import Writer
 from converter.readers.keras.folders import places
 from converter.readers.keras.hdf5 import Hdf5
@@ -41,6 +43,7 @@ METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 NOT_LAYERS = frozenset(
     {
+        BOTH_BIASES,
         "optimizer",
         "metrics",
         "compile_metrics",
@@ -94,7 +97,8 @@ def _read(file: File, contents: dict[str, Content], era: Era | None, form: str) 
         with _opened(contents, file.path) as weights:
             return search_vars(weights, wanted, model, writer, file.path)
 
-    return assembled(model, writer, search, file, form)
+    whole = assembled(model, writer, search, file, form)
+    return given_back(whole, lambda: _opened(contents, file.path))
 
 
 def config_of_folder(file: File) -> tuple[object, str, list[tuple[str, File]]]:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 
 from converter.description import Era, Model
 from converter.errors import ConverterError, FormatError, WeightError
+from converter.gates import BOTH_BIASES
 from converter.readers.file import File, Part
 from converter.readers.keras.architecture import ModelPart, read_model
 from converter.readers.keras.assembly import assembled
+from converter.readers.keras.both_biases import given_back
 from converter.readers.keras.era import Writer
 from converter.readers.keras.hdf5 import Hdf5
 from converter.readers.keras.weights import Expected, Found, checked, damaged, missing, surplus
@@ -34,7 +36,7 @@ KERAS_1_NAMES = {
 }
 """What Keras 2 calls the weights of Keras 1."""
 
-NOT_LAYERS = frozenset({"optimizer_weights"})
+NOT_LAYERS = frozenset({"optimizer_weights", BOTH_BIASES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ def read(file: File, era: Era | None) -> Model:
         with Hdf5.opened(content, file.path) as weights:
             return search_groups(weights, wanted, model, writer, file.path)
 
-    return assembled(model, writer, search, file, FORM, by_name=True)
+    whole = assembled(model, writer, search, file, FORM, by_name=True)
+    return given_back(whole, lambda: Hdf5.opened(content, file.path))
 
 
 def config_of(file: File) -> tuple[object, str, str]:

@@ -34,13 +34,13 @@ class Variable:
         name: Keras's: "kernel".
         weight: Of the description.
         form: How Keras stores it.
-        lossy: See `Placement`.
+        both_biases: Its form has a second array, which is kept where Keras does not look.
     """
 
     name: str
     weight: Weight
     form: Form = AS_IS
-    lossy: str = ""
+    both_biases: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ import numpy as np
 
 from converter import __version__
 from converter.errors import OutputError
+from converter.gates import BOTH_BIASES
 from converter.targets.keras.writing import Written
 from converter.targets.placement import Placement
 
@@ -80,7 +81,7 @@ def write_weights(path: Path, written: Written) -> None:
     """The weights of an archive of Keras 3, one array in memory at a time."""
     with _hdf5(path) as (file, disk):
         for placement in written.placements:
-            _put(file, placement, placement.names[0], disk)
+            _put(file, placement, disk)
         file.require_group("layers")
 
 
@@ -97,7 +98,7 @@ def write_legacy(path: Path, written: Written) -> None:
         for group in written.groups:
             _list(weights.create_group(group.name), "weight_names", list(group.weights))
         for placement in written.placements:
-            _put(weights, placement, placement.names[0], disk)
+            _put(weights, placement, disk)
 
 
 def _text(text: str) -> np.bytes_:
@@ -116,13 +117,14 @@ def _list(group: h5py.Group, name: str, texts: list[str]) -> None:
         group.attrs[f"{name}{k}"] = np.array(encoded[start : start + count], f"S{width}")
 
 
-def _put(group: h5py.Group, placement: Placement, name: str, disk: Disk) -> None:
-    """One array, read now, as a contiguous dataset without a date."""
-    ((_, array),) = placement.tensors()
-    made = group.create_dataset(name, data=np.asarray(array, order="C"), track_times=False)
-    if array.dtype.name == "bfloat16":  # two bytes without a meaning, to HDF5
-        made.attrs["dtype"] = "bfloat16"
-    disk.check()
+def _put(group: h5py.Group, placement: Placement, disk: Disk) -> None:
+    """A weight, read now, as contiguous datasets without a date; what Keras has not at the root."""
+    for name, array in placement.tensors():
+        home = group.file if name.startswith(BOTH_BIASES) else group
+        made = home.create_dataset(name, data=np.asarray(array, order="C"), track_times=False)
+        if array.dtype.name == "bfloat16":  # two bytes without a meaning, to HDF5
+            made.attrs["dtype"] = "bfloat16"
+        disk.check()
 
 
 class Disk:

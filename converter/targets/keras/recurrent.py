@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from converter.description import ConvLSTM, Direction, Layer, Merge, Recurrent, Weight
-from converter.gates import LAYOUTS, Cell, Form, bias_form, kernel_form
+from converter.gates import LAYOUTS, Cell, Form, bias_form, both_biases_form, kernel_form
 from converter.targets.keras.activation import activation_config
 from converter.targets.keras.emit import (
     Around,
@@ -24,8 +24,6 @@ KINDS = {
     Cell.GRU_RESET_BEFORE: "GRU",
     Cell.RNN: "SimpleRNN",
 }
-
-SUM = "the sum of two biases, which Keras adds as one; it cannot be undone"
 
 
 @emit.register(Recurrent)
@@ -143,11 +141,11 @@ def _direction(layer: Recurrent, direction: Direction, around: Around) -> Part:
 
 
 def _bias(cell: Cell, bias: Weight) -> Variable:
-    """As many biases as Keras adds: two become their sum, one gets zeros beside it."""
+    """As many biases as Keras adds: two become their sum and are kept, one gets zeros beside it."""
     form = bias_form(cell, "keras")
     there, wanted = bias.shape[0], LAYOUTS[cell, "keras"].biases
     if there > wanted:
-        return Variable("bias", bias, form, SUM)
+        return Variable("bias", bias, both_biases_form(cell), both_biases=True)
     if there < wanted:
         beside = form
         form = Form(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from converter.description import Model, Value
+from converter.gates import BOTH_BIASES
 from converter.targets.keras import (  # noqa: F401  each family registers its handlers
     attention,
     conv_recurrent,
@@ -29,6 +30,8 @@ from converter.targets.keras.graph import LISTS, Graph, Item, Result, Use
 from converter.targets.keras.lowering import lowered
 from converter.targets.keras.names import CLASSES, keras_names, snake_case
 from converter.targets.placement import Placement
+
+SUM = "bias: the sum of two, which Keras adds as one; both are kept beside it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,18 +218,22 @@ class _Writing:
                 ]
             self.owners |= {path: name for path, _ in paths}
             placements += [
-                Placement((path,), variable.weight, variable.form, lossy=variable.lossy)
+                Placement(
+                    (path, f"{BOTH_BIASES}/{path}") if variable.both_biases else (path,),
+                    variable.weight,
+                    variable.form,
+                )
                 for path, variable in paths
             ]
         return tuple(placements), tuple(groups)
 
     def _rewritten(self, placements: tuple[Placement, ...]) -> Iterator[tuple[str, list[str]]]:
         """What a reader of the file would wonder about."""
-        sums = {self.owners[one.names[0]]: one.lossy for one in placements if one.lossy}
+        sums = {self.owners[one.names[0]] for one in placements if len(one.names) > 1}
         for name, item in self.graph.items.items():
             notes = list(dict.fromkeys(pipelines(item.part.config)))
             if name in sums:
-                notes.append(f"bias: {sums[name]}")
+                notes.append(SUM)
             if notes:
                 yield name, notes
 

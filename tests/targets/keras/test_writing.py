@@ -99,14 +99,16 @@ def test_what_is_said_otherwise_is_said() -> None:
     }
 
 
-def test_two_biases_become_their_sum_and_it_is_said() -> None:
+def test_two_biases_become_their_sum_and_are_kept_beside_it() -> None:
     two = np.arange(32, dtype=np.float32).reshape(2, 4, 4)
     written = write_model(chain(lstm(bias=Weight.of(two)), shape=(None, None, 3)))
-    (placement,) = [one for one in written.placements if one.lossy]
-    ((_, array),) = placement.tensors()
+    (placement,) = [one for one in written.placements if len(one.names) > 1]
+    assert placement.names == ("layers/lstm/cell/vars/2", "both biases/layers/lstm/cell/vars/2")
+    (_, array), (_, both) = placement.tensors()
     assert np.array_equal(array, (two[0] + two[1]).reshape(-1))
+    assert np.array_equal(both, two.reshape(2, -1))
     assert written.rewritten == {
-        "lstm": ["bias: the sum of two biases, which Keras adds as one; it cannot be undone"]
+        "lstm": ["bias: the sum of two, which Keras adds as one; both are kept beside it"]
     }
 
 
