@@ -88,6 +88,10 @@ LAYOUTS = {
 # fmt: on
 
 
+PEEPHOLES = "ifo"
+"""The gates of an LSTM that may see its cell state, in the order of the description."""
+
+
 def layout(cell: Cell, framework: str) -> Layout:
     """The row of the table.
 
@@ -322,6 +326,16 @@ def _counted(biases: Array, count: int | None) -> Array:
     if count != 1 or len(biases) == 1:
         return biases
     return biases[:1] + biases[1:] if biases[1].any() else biases[:1]
+
+
+def peephole_form(framework: str) -> Form:
+    """The peepholes of an LSTM in one array, (3, H) of the gates i, f and o in the description."""
+    stored = "".join(gate for gate in layout(Cell.LSTM, framework).gates if gate != "c")
+    return Form(
+        f"gates {stored}",
+        lambda arrays: _reorder(arrays[0].reshape(3, -1), stored, PEEPHOLES),
+        lambda array: (_reorder(array, PEEPHOLES, stored).reshape(-1),),
+    )
 
 
 KERNELS_APART = Form(

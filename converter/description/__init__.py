@@ -41,7 +41,14 @@ from converter.description.indexing import (
     Stack,
     Tile,
 )
-from converter.description.masking import AnyOf, EveryStep, JoinMasks, Masking, Unequal
+from converter.description.masking import (
+    AnyOf,
+    EveryStep,
+    JoinMasks,
+    Masking,
+    Unequal,
+    WithinLength,
+)
 from converter.description.merging import Combination, Combine, Concatenate, Dot
 from converter.description.model import (
     Call,
@@ -175,6 +182,7 @@ __all__ = [
     "UpSampling",
     "Value",
     "Weight",
+    "WithinLength",
     "ZeroPadding",
     "with_casts",
 ]

@@ -40,6 +40,27 @@ class Unequal(Layer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithinLength(Layer):
+    """The mask of sequences by their lengths: the first steps count, as many as are said.
+
+    Inputs: x (B, T, ...), and the lengths (B,).
+
+    Attributes:
+        time_major: x is (T, B, ...), and so is the mask.
+    """
+
+    autocast: bool = False
+    time_major: bool = False
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """The axes of batch and time."""
+        x, lengths = inputs
+        if len(lengths) != 1:
+            raise ShapeMismatchError(f"lengths of rank {len(lengths)}; expected 1")
+        return (rank_at_least(x, 2)[:2],)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnyOf(Layer):
     """True where any element along the last axis is."""
 

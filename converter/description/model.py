@@ -149,6 +149,8 @@ class Model:
         inputs: In the source's order.
         calls: Each after those that it needs.
         outputs: In the source's order.
+        axes: For each input the names of its axes, where the source has some: those of one name
+            are as long as each other. "" for one that has none.
     """
 
     name: str
@@ -156,6 +158,7 @@ class Model:
     calls: tuple[Call, ...]
     outputs: tuple[Value, ...]
     source: Source = Source()
+    axes: tuple[tuple[str, ...], ...] = ()
 
     @property
     def layers(self) -> tuple[Layer, ...]:

@@ -55,6 +55,12 @@ class Direction:
         dropout: Rate for the input, in training.
         recurrent_dropout: Rate for the state, in training.
         drops: What the two are drawn for.
+        state_activation: Of the cell state in LSTM, where it is not `activation`.
+        peepholes: Weights of the cell state in the gates i, f and o of an LSTM, (3, H): the state
+            before the step for i and f, that after it for o. None without.
+        coupled: The gate f of an LSTM is 1 - i, and its own arrays are not used.
+        clip: The arguments of the gates' activations are kept within -clip and clip; not that of
+            `state_activation`.
     """
 
     HAS_WEIGHTS: ClassVar[bool] = True
@@ -69,6 +75,21 @@ class Direction:
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     drops: Drops = Drops.SEQUENCE
+    state_activation: Activation | None = None
+    peepholes: Weight | None = None
+    coupled: bool = False
+    clip: float | None = None
+
+    @property
+    def variations(self) -> tuple[str, ...]:
+        """What ONNX's nodes can say and Keras's layers cannot, in words."""
+        said = {
+            f"{self.state_activation} for the cell state": self.state_activation is not None,
+            "peepholes": self.peepholes is not None,
+            "f coupled to i": self.coupled,
+            f"gates clipped at {self.clip}": self.clip is not None,
+        }
+        return tuple(words for words, there in said.items() if there)
 
     @property
     def units(self) -> int:

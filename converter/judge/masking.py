@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from converter.description import AnyOf, EveryStep, JoinMasks, Masking, Unequal
+from converter.description import AnyOf, EveryStep, JoinMasks, Masking, Unequal, WithinLength
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS
 
@@ -18,6 +18,13 @@ def _(layer: Masking, x: Array) -> tuple[Array, ...]:
 @MEANINGS.register(Unequal)
 def _(layer: Unequal, x: Array) -> tuple[Array, ...]:
     return (x != layer.number,)
+
+
+@MEANINGS.register(WithinLength)
+def _(layer: WithinLength, x: Array, lengths: Array) -> tuple[Array, ...]:
+    steps = np.arange(x.shape[0 if layer.time_major else 1])
+    mask = steps < lengths[:, np.newaxis]
+    return (mask.T if layer.time_major else mask,)
 
 
 @MEANINGS.register(AnyOf)

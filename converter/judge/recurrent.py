@@ -24,6 +24,14 @@ States = tuple[Array, ...]
 """h, and c for LSTM, each (B, H)."""
 
 
+Function = Callable[[Array], Array]
+
+
+def _clipped(activation: Activation, clip: float | None) -> Function:
+    """An activation of what is kept within -clip and clip."""
+    return activation if clip is None else lambda x: activation(np.clip(x, -clip, clip))
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """What every step of one direction uses.
@@ -31,14 +39,20 @@ class _Step:
     Attributes:
         kernel: The recurrent kernel, (G, H, H).
         bias: Added to the state's product, (G, H).
-        activation: Of the candidate, and of the cell state in LSTM.
-        gate: The activation of the other gates.
+        activation: Of the candidate.
+        gate: Of the other gates.
+        state_activation: Of the cell state in LSTM.
+        peepholes: Of i, f and o, (3, H); None without.
+        coupled: f is 1 - i.
     """
 
     kernel: Array
     bias: Array
-    activation: Activation
-    gate: Activation
+    activation: Function
+    gate: Function
+    state_activation: Function
+    peepholes: Array | None
+    coupled: bool
 
     def product(self, h: Array, gates: slice) -> Array:
         """R h + b for some gates, those first: (gates, B, H)."""
@@ -54,9 +68,15 @@ ALL = slice(None)
 def _lstm(step: _Step, x: Array, states: States) -> States:
     h, c = states
     product = x + step.product(h, ALL)
-    i, f, o = step.gate(product[[0, 1, 3]])
+    if step.peepholes is None:
+        i, f, o = step.gate(product[[0, 1, 3]])
+    else:
+        i, f = step.gate(product[:2] + step.peepholes[:2, np.newaxis] * c)
+    f = 1 - i if step.coupled else f
     c = f * c + i * step.activation(product[2])
-    return o * step.activation(c), c
+    if step.peepholes is not None:
+        o = step.gate(product[3] + step.peepholes[2] * c)
+    return o * step.state_activation(c), c
 
 
 def _gru(step: _Step, x: Array, states: States) -> States:
@@ -118,11 +138,15 @@ def _sequence(
         x = x[::-1]
     products = x.reshape(-1, inputs) @ kernel.reshape(-1, inputs).T
     products = (products.reshape(time, batch, gates, units) + both[0]).swapaxes(1, 2)
+    peepholes = direction.peepholes
     step = _Step(
         direction.recurrent_kernel.read(),
         both[1],
-        direction.activation,
-        direction.recurrent_activation,
+        _clipped(direction.activation, direction.clip),
+        _clipped(direction.recurrent_activation, direction.clip),
+        direction.state_activation or direction.activation,
+        None if peepholes is None else peepholes.read(),
+        direction.coupled,
     )
     states = states or (np.zeros((batch, units), products.dtype),) * STATES[direction.cell]
     outputs = np.empty((time, batch, units), products.dtype)

@@ -160,7 +160,8 @@ class _Tidying:
         each = STATES[layer.cell]
         hidden = last[::each]
         others = [value for k, value in enumerate(last) if k % each]
-        layer = replace(layer, return_sequences=False)
+        # Lengths are at least 1, so that the last h is what a step that counts has returned.
+        layer = replace(layer, return_sequences=False, zero_output_for_mask=False)
         first = call.outputs[: len(hidden)]
         if any(uses[value.name] for value in others):
             shaped = tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,7 @@ from converter.description import (
     Transpose,
     Unequal,
     Value,
+    WithinLength,
 )
 from converter.dtypes import FLOATS, as_type
 from converter.gates import Array
@@ -113,11 +114,12 @@ def cases(model: Model, seed: int = 0) -> Iterator[Case]:
         wanted += [(len(PATTERNS), usual, "masked"), (1, usual, "masked")]
     seen: set[str] = set()
     for batch, time, kind in wanted:
-        shapes = [_filled(value.shape, batch, time) for value in model.inputs]
+        shapes = filled(model, batch, time)
         arrays = tuple(
             _array(value, shape, kind, bounds.get(value.name), generator)
             for value, shape in zip(model.inputs, shapes, strict=True)
         )
+        arrays = _with_lengths(model, arrays, generator)
         if kind == "masked":
             for value, array in zip(model.inputs, arrays, strict=True):
                 if value.name in masks:
@@ -150,37 +152,73 @@ def _fitting(model: Model, time: int, otherwise: int) -> int:
 
 def takes(model: Model, time: int) -> bool:
     """Whether every layer can take a free axis of that length."""
-    shapes: dict[str, Shape] = {value.name: _filled(value.shape, 2, time) for value in model.inputs}
     try:
-        for call in model.calls:
-            results = call.layer.output_shapes(tuple(shapes[value.name] for value in call.inputs))
-            for value, shape in zip(call.outputs, results, strict=True):
-                shapes[value.name] = shape
+        _every_shape(model, filled(model, 2, time))
     except ShapeMismatchError:
         return False
     return True
+
+
+def _every_shape(model: Model, inputs: Sequence[Shape]) -> dict[str, Shape]:
+    """The shape of each value, by its name."""
+    shapes = {value.name: shape for value, shape in zip(model.inputs, inputs, strict=True)}
+    for call in model.calls:
+        results = call.layer.output_shapes(tuple(shapes[value.name] for value in call.inputs))
+        for value, shape in zip(call.outputs, results, strict=True):
+            shapes[value.name] = shape
+    return shapes
 
 
 def drawn(model: Model, batch: int, time: int, seed: int = 0) -> tuple[Array, ...]:
     """Inputs of that size, normal numbers or indices; fixed sizes stay."""
     generator = np.random.default_rng(seed)
     bounds = index_bounds(model)
-    return tuple(
-        _array(
-            value,
-            _filled(value.shape, batch, time),
-            "normal",
-            bounds.get(value.name),
-            generator,
-        )
-        for value in model.inputs
+    arrays = tuple(
+        _array(value, shape, "normal", bounds.get(value.name), generator)
+        for value, shape in zip(model.inputs, filled(model, batch, time), strict=True)
     )
+    return _with_lengths(model, arrays, generator)
 
 
-def _filled(shape: Shape, batch: int, time: int) -> tuple[int, ...]:
-    """A shape with its free axes decided."""
-    first = batch if shape[0] is None else shape[0]
-    return (first, *(time if size is None else size for size in shape[1:]))
+def filled(model: Model, batch: int, time: int) -> list[tuple[int, ...]]:
+    """The shape of each input, with its free axes decided.
+
+    The first axis is `batch` long, and so is every axis of the same name.
+    """
+    names = dict(zip((value.name for value in model.inputs), model.axes, strict=False))
+    first = model.axes[0][0] if model.axes and model.axes[0] else ""
+    shapes = []
+    for value in model.inputs:
+        own = names.get(value.name) or ("",) * len(value.shape)
+        free = (
+            batch if (name == first if name and first else axis == 0) else time
+            for axis, name in enumerate(own)
+        )
+        sizes = zip(value.shape, free, strict=True)
+        shapes.append(tuple(other if size is None else size for size, other in sizes))
+    return shapes
+
+
+def _with_lengths(
+    model: Model, arrays: tuple[Array, ...], generator: np.random.Generator
+) -> tuple[Array, ...]:
+    """With lengths of sequences, at least 1, for the inputs that hold some."""
+    if not any(isinstance(layer, WithinLength) for layer in model.layers):
+        return arrays
+    steps: dict[str, int] = {}
+    shapes = _every_shape(model, [array.shape for array in arrays])
+    for call in reversed(model.calls):
+        if isinstance(call.layer, WithinLength):
+            x, lengths = call.inputs
+            steps[lengths.name] = shapes[x.name][0 if call.layer.time_major else 1] or 1
+        elif isinstance(call.layer, Cast) and call.outputs[0].name in steps:
+            steps[call.inputs[0].name] = steps[call.outputs[0].name]
+    return tuple(
+        generator.integers(1, steps[value.name] + 1, array.shape).astype(value.dtype)
+        if value.name in steps
+        else array
+        for value, array in zip(model.inputs, arrays, strict=True)
+    )
 
 
 def _array(

@@ -33,6 +33,7 @@ from converter.description import (
     Transpose,
     Unequal,
     Value,
+    WithinLength,
 )
 from converter.description.indexing import WHOLE
 from converter.errors import ConverterError, FormatError, UnsupportedError
@@ -46,7 +47,7 @@ Lifter = Callable[["Lift", Node], Sequence[Any]]
 
 LIFTERS: dict[str, Lifter] = {}
 
-MASKS = (AnyOf, EveryStep, JoinMasks, Unequal)
+MASKS = (AnyOf, EveryStep, JoinMasks, Unequal, WithinLength)
 """Layers that give a mask."""
 
 

@@ -53,8 +53,14 @@ def read(file: File) -> Model:
         calls=calls,
         outputs=outputs,
         source=_source(file, document),
+        axes=tuple(_axes(value, lift) for value in inputs),
     )
     return tidied(model)
+
+
+def _axes(value: Value, lift: Lift) -> tuple[str, ...]:
+    """The names of an input's free axes."""
+    return tuple(str(size) if isinstance(size, Size) else "" for size in lift.sizes[value.name])
 
 
 def _source(file: File, document: Document) -> Source:

@@ -21,11 +21,12 @@ from converter.description import (
     Stored,
     Value,
     Weight,
+    WithinLength,
 )
-from converter.gates import GATES, STATES, Cell, bias_form, kernel_form
+from converter.gates import GATES, STATES, Cell, bias_form, kernel_form, peephole_form
 from converter.readers.onnx.core import shortest
 from converter.readers.onnx.held import Filled, Held, Known, Pieces, Seen
-from converter.readers.onnx.lifting import Lift, lifts
+from converter.readers.onnx.lifting import Lift, lifts, named_for
 from converter.readers.onnx.messages import Node
 
 CELLS = {"LSTM": Cell.LSTM, "RNN": Cell.RNN}
@@ -106,9 +107,8 @@ class _Reading:
         self.ways = WAYS[given.get("direction", "forward").lower()]
         self.batch_first = bool(given.get("layout", 0))
         self.units: int = given.get("hidden_size", 0)
-        for name in ("clip", "input_forget"):
-            if given.get(name):
-                raise lift.refusal(node, f"{name}={given[name]:g}")
+        self.clip = shortest(given["clip"]) if given.get("clip") else None
+        self.coupled = bool(given.get("input_forget", 0))
 
     def results(self) -> list[Held | None]:
         x = self.lift.seen(self.node, 0)
@@ -118,7 +118,7 @@ class _Reading:
         value = self.lift.value(x) if as_it_is else x.value
         time_major = as_it_is != self.batch_first
         states = self.initial()
-        mask = self.mask(x)
+        mask = self.mask(x, value, time_major)
         directions = self.directions()
         layer = Recurrent(
             name=self.lift.name(self.node),
@@ -172,9 +172,11 @@ class _Reading:
                 raise ValueError(f"{name} of shape {found.shape}; expected {shape}")
         if self.units not in (0, units):
             raise ValueError(f"hidden_size={self.units}, and weights for {units}")
-        if self.node.kind == "LSTM" and self.optional(7) is not None:
-            raise self.lift.refusal(self.node, "peepholes, the input P")
+        P = self.optional(7) if self.node.kind == "LSTM" else None
+        if P is not None and P.shape != (count, 3 * units):
+            raise ValueError(f"P of shape {P.shape}; expected {(count, 3 * units)}")
         self.units = units
+        peepholes = peephole_form("onnx")
         form = kernel_form(self.cell, "onnx")
         functions = self.functions()
         return [
@@ -183,9 +185,13 @@ class _Reading:
                 kernel=Weight((gates, units, inputs), (row(W, d),), form),
                 recurrent_kernel=Weight((gates, units, units), (row(R, d),), form),
                 bias=None if B is None else self.bias(row(B, d), gates),
-                activation=functions[d][-1],
+                activation=functions[d][0 if self.cell is Cell.RNN else 1],
                 recurrent_activation=functions[d][0],
                 go_backwards=backwards,
+                state_activation=self.state_activation(functions[d]),
+                peepholes=None if P is None else Weight((3, units), (row(P, d),), peepholes),
+                coupled=self.coupled,
+                clip=self.clip,
             )
             for d, backwards in enumerate(self.ways)
         ]
@@ -218,13 +224,12 @@ class _Reading:
         alphas = iter(self.node.attributes.get("activation_alpha", ()))
         betas = iter(self.node.attributes.get("activation_beta", ()))
         found = [self.function(name, alphas, betas) for name in names]
-        each = [tuple(found[k : k + len(usual)]) for k in range(0, len(found), len(usual))]
-        for one in each:
-            if self.cell is Cell.LSTM and one[1] != one[2]:
-                raise self.lift.refusal(
-                    self.node, f"{one[1]} for the candidate, and {one[2]} for the cell's state"
-                )
-        return each
+        return [tuple(found[k : k + len(usual)]) for k in range(0, len(found), len(usual))]
+
+    def state_activation(self, functions: tuple[Activation, ...]) -> Activation | None:
+        """Of the cell state, where it is another than that of the candidate."""
+        varied = self.cell is Cell.LSTM and functions[1] != functions[2]
+        return functions[2] if varied or (self.clip and self.cell is Cell.LSTM) else None
 
     def function(self, name: str, alphas: Any, betas: Any) -> Activation:
         """One of them; it takes the next of the numbers, if it has any."""
@@ -275,7 +280,7 @@ class _Reading:
         )
         return self.lift.call(zeros, self.lift.value(like))[0].value
 
-    def mask(self, x: Seen) -> Value | None:
+    def mask(self, x: Seen, value: Value, time_major: bool) -> Value | None:
         """Which steps count, by `sequence_lens`."""
         held = self.lift.given(self.node, 4)
         if held is None:
@@ -285,7 +290,11 @@ class _Reading:
             return None
         if isinstance(held, Known) and all(one == time for one in held.items()):
             return None
-        raise self.lift.refusal(self.node, "lengths of its sequences, the input sequence_lens")
+        lengths = self.lift.value(self.lift.as_seen(held, self.node))
+        layer = WithinLength(
+            name=self.lift.name(self.node, f"{named_for(self.node)}_mask"), time_major=time_major
+        )
+        return self.lift.call(layer, value, lengths)[0].value
 
 
 def row(stored: Stored, k: int) -> Stored:

@@ -1,11 +1,27 @@
-"""Masking; what is done to masks on their way is Keras's own doing, see masks.py."""
+"""Masking; what makes masks of masks is no layer in Keras. See `converter.targets.keras.masks`."""
 
 from __future__ import annotations
 
-from converter.description import Masking
-from converter.targets.keras.emit import Around, Part, emit
+from converter.description import Masking, WithinLength
+from converter.targets.keras.emit import Around, Part, emit, refusal
 
 
 @emit.register(Masking)
 def _(layer: Masking, _around: Around) -> Part:
+    """A layer."""
     return Part(kind="Masking", config={"mask_value": layer.mask_value})
+
+
+@emit.register(WithinLength)
+def _(layer: WithinLength, _around: Around) -> Part:
+    """Refused: no layer of Keras makes a mask of lengths.
+
+    Raises:
+        UnsupportedError: Always.
+    """
+    raise refusal(
+        layer,
+        "the lengths of sequences as a tensor; Keras takes masks",
+        "--to pytorch and --to onnx can say it",
+        "keras-lengths",
+    )

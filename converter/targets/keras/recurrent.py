@@ -77,6 +77,14 @@ def two_directions(
 
 def _check(layer: Recurrent, around: Around) -> None:
     """Refuse what no layer of Keras 3 does."""
+    for direction in layer.directions:
+        if direction.variations:
+            raise refusal(
+                layer,
+                f"a cell of ONNX with {direction.variations[0]}, which no layer of Keras has",
+                "--to pytorch and --to onnx can say it",
+                "keras-cell",
+            )
     masked = around.call.mask is not None
     if masked and layer.starts_from_state and len(around.call.inputs) > 1:
         raise refusal(

@@ -85,6 +85,7 @@ class Graph:
         whole: Last states as their node gives them, by the names of the values in them.
         packings: By the name of the mask; in `packed` the sequences packed, by theirs and then
             the mask's.
+        lengths: For a mask that is made of lengths, these, by its name.
         unmasked: For what Masking gives, its input and the mask: who uses the mask needs no zeros.
         states: Each kept by a stateful layer: the input that it comes from, and the next.
         scanned: Layers that are written as a Scan, each with the reason.
@@ -102,6 +103,7 @@ class Graph:
     whole: dict[tuple[str, ...], ir.Value] = field(default_factory=dict)
     packings: dict[str, Packing] = field(default_factory=dict)
     packed: dict[str, dict[str, Held]] = field(default_factory=dict)
+    lengths: dict[str, Value] = field(default_factory=dict)
     unmasked: dict[str, tuple[Value, Value]] = field(default_factory=dict)
     states: dict[str, tuple[ir.Value, ir.Value]] = field(default_factory=dict)
     scanned: dict[str, str] = field(default_factory=dict)

@@ -6,9 +6,17 @@ from functools import reduce
 
 import onnx_ir as ir
 
-from converter.description import AnyOf, EveryStep, JoinMasks, Masking, Unequal, Value
+from converter.description import (
+    AnyOf,
+    EveryStep,
+    JoinMasks,
+    Masking,
+    Unequal,
+    Value,
+    WithinLength,
+)
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import BOOL, FLOAT, INT32, Graph, Order
+from converter.targets.onnx.graph import BOOL, FLOAT, INT32, INT64, Graph, Order
 
 
 @emit.register(Masking)
@@ -47,6 +55,26 @@ def unequal(x: ir.Value, number: float, graph: Graph) -> ir.Value:
         return graph.cast(x, BOOL)
     other = graph.constant(number, x.dtype or FLOAT)
     return graph.op("Not", graph.op("Equal", x, other, dtype=BOOL))
+
+
+@emit.register(WithinLength)
+def _(layer: WithinLength, graph: Graph) -> None:
+    """Every step's number, held against the lengths; a recurrent node takes these themselves."""
+    x, lengths = graph.inputs
+    (mask,) = graph.outputs
+    held = graph.cast(graph.take(lengths), INT64)
+    graph.lengths[mask.name] = lengths
+
+    def compared() -> ir.Value:
+        sequence = graph.take(x)
+        axis = 0 if layer.time_major else 1
+        size = graph.op("Shape", sequence, dtype=INT64, start=axis, end=axis + 1)
+        time = graph.op("Squeeze", size, graph.axes(0))
+        steps = graph.op("Range", graph.constant(0), time, graph.constant(1))
+        column = graph.op("Unsqueeze", held, graph.axes(1))
+        return graph.op("Less", steps, column, dtype=BOOL)
+
+    graph.give_lazily(mask, {(1, 0) if layer.time_major else (0, 1): compared})
 
 
 @emit.register(AnyOf)

@@ -13,58 +13,24 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from converter.activations import SIGMOID, TANH, Activation
-from converter.description import Direction, Merge, Recurrent, Value, Weight
-from converter.gates import STATES, Cell, Form, bias_form, kernel_form
+from converter.description import Merge, Recurrent, Value, Weight
+from converter.errors import UnsupportedError
+from converter.gates import STATES, Form, bias_form, kernel_form, peephole_form
 from converter.targets.onnx.activation import function_attributes, function_of
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import BOOL, Graph, Order, as_it_is, time_first
+from converter.targets.onnx.graph import BOOL, INT32, Graph, Order, as_it_is, time_first
 from converter.targets.onnx.masking import of_bool
 from converter.targets.onnx.packing import chosen, packed, packing_of, spread
+from converter.targets.onnx.passes import (
+    KINDS,
+    RESET_AFTER,
+    USUAL,
+    Pass,
+    functions,
+    is_fused,
+    passes,
+)
 from converter.targets.onnx.scan import cell_scan
-
-KINDS = {Cell.LSTM: "LSTM", Cell.GRU: "GRU", Cell.GRU_RESET_BEFORE: "GRU", Cell.RNN: "RNN"}
-
-RESET_AFTER = {Cell.GRU: 1, Cell.GRU_RESET_BEFORE: 0}
-"""`linear_before_reset` of a GRU. 0 is what a node means that says none, and is said all the same:
-onnxruntime's CUDA provider leaves a node that says 0 to the CPU, and computes any other as if 1."""
-
-USUAL = {
-    Cell.LSTM: (SIGMOID, TANH, TANH),
-    Cell.GRU: (SIGMOID, TANH),
-    Cell.GRU_RESET_BEFORE: (SIGMOID, TANH),
-    Cell.RNN: (TANH,),
-}
-"""The functions of a node that says none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """One node: a direction, or two alike.
-
-    Attributes:
-        flipped: Its sequence is returned from its end.
-        part: Names one of two nodes of a layer.
-    """
-
-    directions: tuple[Direction, ...]
-    flipped: bool = False
-    part: str = ""
-
-    @property
-    def cell(self) -> Cell:
-        """Of all its directions."""
-        return self.directions[0].cell
-
-    @property
-    def units(self) -> int:
-        """H, of all its directions."""
-        return self.directions[0].units
-
-    @property
-    def suffix(self) -> str:
-        """What names of it end with."""
-        return f"_{self.part}" if self.part else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,34 +50,6 @@ class Ran:
     packed: ir.Value | None
     last: ir.Value
     states: tuple[ir.Value, ...]
-
-
-def passes(layer: Recurrent) -> list[Pass]:
-    """The nodes of a layer."""
-    forward, backward = layer.forward, layer.backward
-    if backward is None:
-        return [Pass((forward,), forward.go_backwards)]
-    alike = (forward.cell, forward.units) == (backward.cell, backward.units)
-    alike = alike and is_fused(forward) and is_fused(backward)
-    if alike and backward.go_backwards and not forward.go_backwards:
-        return [Pass((forward, backward))]
-    return [
-        Pass((forward,), forward.go_backwards, "forward"),
-        Pass((backward,), not backward.go_backwards, "backward"),
-    ]
-
-
-def functions(direction: Direction) -> tuple[Activation, ...]:
-    """The activations of a direction in the order of its node."""
-    gate, activation = direction.recurrent_activation, direction.activation
-    return {Cell.LSTM: (gate, activation, activation), Cell.RNN: (activation,)}.get(
-        direction.cell, (gate, activation)
-    )
-
-
-def is_fused(direction: Direction) -> bool:
-    """Whether a node knows its activations."""
-    return all(function_of(one) for one in functions(direction))
 
 
 @emit.register(Recurrent)
@@ -141,9 +79,11 @@ def _ran(layer: Recurrent, one: Pass, graph: Graph, states: Sequence[Value]) -> 
     initial = _initial(layer, one, graph, states)
     if not is_fused(one.directions[0]):
         ran = _scanned(layer, one, graph, mask, initial)
-    elif mask is None:
+    elif mask is None or _is_of_lengths(layer, mask, graph):
+        lengths = graph.take(graph.lengths[mask.name]) if mask else None
         order = as_it_is(x) if layer.time_major else time_first(x)
-        y, *ends = _node(layer, one, graph, graph.floats(x, order), None, initial)
+        held = None if lengths is None else graph.cast(lengths, INT32)
+        y, *ends = _node(layer, one, graph, graph.floats(x, order), held, initial)
         ran = Ran(y, "TDBH", None, ends[0], tuple(ends))
     else:
         ran = _masked(layer, one, graph, mask, initial)
@@ -151,6 +91,12 @@ def _ran(layer: Recurrent, one: Pass, graph: Graph, states: Sequence[Value]) -> 
         for name, state in zip("hc", ran.states, strict=False):
             graph.keep(layer, name + one.suffix, state)
     return ran
+
+
+def _is_of_lengths(layer: Recurrent, mask: Value, graph: Graph) -> bool:
+    """Whether the node itself does what a mask means, by the lengths that it is made of."""
+    zeros = layer.zero_output_for_mask or not layer.return_sequences
+    return mask.name in graph.lengths and zeros
 
 
 def _masked(
@@ -189,6 +135,13 @@ def _scanned(
 ) -> Ran:
     """The same, a step after the other."""
     (direction,) = one.directions
+    if direction.variations:
+        raise UnsupportedError(
+            f"layer '{layer.name}' cannot become ONNX",
+            context=f"{direction.variations[0]}, beside an activation that no node has",
+            hint="--to pytorch can say it",
+            code="onnx-cell",
+        )
     said = {one.kind for one in functions(direction) if not function_of(one)}
     graph.scanned[layer.name] = f"no node has the activation {', '.join(sorted(said))}"
     x = graph.inputs[0]
@@ -236,10 +189,13 @@ def _node(
         *_weights(layer, one, graph),
         lengths,
         *initial,
+        *_peepholes(layer, one, graph, len(initial)),
         name=graph.prefix + one.suffix,
         hidden_size=one.units,
         direction=way,
         linear_before_reset=RESET_AFTER.get(one.cell),
+        clip=one.directions[0].clip,
+        input_forget=1 if one.directions[0].coupled else None,
         **({} if usual else function_attributes(tuple(every))),
     )
 
@@ -260,6 +216,17 @@ def _weights(layer: Recurrent, one: Pass, graph: Graph) -> list[ir.Value | None]
         graph.stacked(layer, f"R{one.suffix}", recurrent),
         graph.stacked(layer, f"B{one.suffix}", biases) if any(biases) else None,
     ]
+
+
+def _peepholes(layer: Recurrent, one: Pass, graph: Graph, states: int) -> list[ir.Value | None]:
+    """P behind the initial states, whether these are given or not; [] without."""
+    form = peephole_form("onnx")
+    given = [direction.peepholes for direction in one.directions]
+    some = [(weight, form) for weight in given if weight is not None]
+    if not some:
+        return []
+    missing: list[ir.Value | None] = [None] * (STATES[one.cell] - states)
+    return [*missing, graph.stacked(layer, f"P{one.suffix}", some)]
 
 
 def _initial(

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from converter.description import AnyOf, EveryStep, JoinMasks, Masking, Unequal, Value
+from converter.description import (
+    AnyOf,
+    EveryStep,
+    JoinMasks,
+    Masking,
+    Unequal,
+    Value,
+    WithinLength,
+)
 from converter.targets.torch.emit import emit
 from converter.targets.torch.source import Held, Source
 
@@ -24,6 +32,18 @@ def _(layer: Unequal, source: Source) -> None:
     (x,) = source.inputs
     number = layer.number if x.dtype.startswith("float") else int(layer.number)
     say_mask(source, source.outputs[0], f"{source.take(x).atom} != {number!r}")
+
+
+@emit.register(WithinLength)
+def _(layer: WithinLength, source: Source) -> None:
+    """Every step's number, held against the lengths."""
+    x, lengths = (source.take(value).atom for value in source.inputs)
+    axis = 0 if layer.time_major else 1
+    steps = f"torch.arange({x}.shape[{axis}], device={x}.device)"
+    text = f"{steps} < {lengths}.unsqueeze(1)"
+    if layer.time_major:
+        text = f"{steps}.unsqueeze(1) < {lengths}"
+    say_mask(source, source.outputs[0], text)
 
 
 @emit.register(AnyOf)

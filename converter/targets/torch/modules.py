@@ -26,6 +26,7 @@ class Recurrence(nn.Module):
     gates: tuple[bool, ...] = (False,)  # those with recurrent_activation
     states = 1
     biases: tuple[str, ...] = ("bias_ih",)
+    beside = "bias_hh"  # what a step takes as `bias`
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class Recurrence(nn.Module):
             matrix = slope.unsqueeze(1)
             for name, one in own.items():
                 own[name] = one * (matrix if one.dim() == 2 else slope)
-        weight, bias = own["weight_hh" + direction], own.get("bias_hh" + direction)
+        weight, bias = own["weight_hh" + direction], own.get(self.beside + direction)
         steps = x.flip(0) if direction.endswith("_reverse") else x
         steps = F.linear(
             steps,

@@ -10,11 +10,22 @@ from dataclasses import dataclass, replace
 
 from converter.activations import SIGMOID, TANH, Activation
 from converter.description import Direction, Drops, Merge, Recurrent, Value, Weight
-from converter.gates import LAYOUTS, STATES, Cell, Form, bias_form, kernel_form, split_bias_form
+from converter.gates import (
+    AS_IS,
+    LAYOUTS,
+    STATES,
+    Cell,
+    Form,
+    bias_form,
+    kernel_form,
+    split_bias_form,
+)
 from converter.targets.torch.emit import callable_text, emit
 from converter.targets.torch.source import Source, is_mixed
 
 RELU = Activation.of("relu")
+
+SUM = "the sum of two biases, which the class adds as one; it cannot be undone"
 
 CLASSES = {
     Cell.LSTM: "ActivatedLSTM",
@@ -92,6 +103,9 @@ ALIKE = (
     "dropout",
     "recurrent_dropout",
     "drops",
+    "state_activation",
+    "coupled",
+    "clip",
 )
 """What two directions in one module have in common."""
 
@@ -101,6 +115,7 @@ def _alike(forward: Direction, backward: Direction) -> bool:
     return (
         all(getattr(forward, name) == getattr(backward, name) for name in ALIKE)
         and (forward.bias is None) == (backward.bias is None)
+        and (forward.peepholes is None) == (backward.peepholes is None)
         and not forward.go_backwards
         and backward.go_backwards
     )
@@ -270,11 +285,15 @@ def _module(layer: Recurrent, one: _Pass, source: Source) -> str:
         form = kernel_form(each.cell, "cells" if cells else "torch")
         parameters[f"weight_ih{suffix}"] = (each.kernel, form)
         parameters[f"weight_hh{suffix}"] = (each.recurrent_kernel, form)
+        if each.peepholes is not None:
+            parameters[f"weight_ph{suffix}"] = (each.peepholes, AS_IS)
         if each.bias is None:
             continue
         count = each.bias.shape[0]
-        if cells and LAYOUTS[each.cell, "cells"].biases == 1 == count:
-            parameters[f"bias_ih{suffix}"] = (each.bias, bias_form(each.cell, "cells"))
+        if cells and LAYOUTS[each.cell, "cells"].biases == 1:
+            form = bias_form(each.cell, "cells")
+            form = form if count == 1 else replace(form, lossy=SUM)
+            parameters[f"bias_ih{suffix}"] = (each.bias, form)
             continue
         names = (f"bias_ih{suffix}", f"bias_hh{suffix}")
         shared.append((names, each.bias, split_bias_form(each.cell, "torch", count)))
@@ -293,6 +312,8 @@ def _module(layer: Recurrent, one: _Pass, source: Source) -> str:
 def _constructor(direction: Direction, source: Source) -> tuple[str, list[str]]:
     """The class, and those of its arguments that say the activations."""
     activation, recurrent = direction.activation, direction.recurrent_activation
+    if direction.variations:
+        return _variant(direction, source)
     match direction.cell:
         case Cell.LSTM if (activation, recurrent) == (TANH, SIGMOID):
             return "nn.LSTM", []
@@ -311,6 +332,32 @@ def _constructor(direction: Direction, source: Source) -> tuple[str, list[str]]:
         if slope != 1:
             options.append(f"recurrent_slope={slope:.15g}")
     return source.copied(CLASSES[direction.cell]), options
+
+
+def _variant(direction: Direction, source: Source) -> tuple[str, list[str]]:
+    """The same for what ONNX alone can say."""
+
+    def text(activation: Activation) -> str:
+        called = callable_text(activation, source)
+        clip = direction.clip
+        return called if clip is None else f"{source.copied('Clipped')}({called}, {clip!r})"
+
+    options = []
+    if direction.activation != TANH or direction.clip is not None:
+        options.append(f"activation={text(direction.activation)}")
+    gated = direction.cell is not Cell.RNN
+    if gated and (direction.recurrent_activation != SIGMOID or direction.clip is not None):
+        options.append(f"recurrent_activation={text(direction.recurrent_activation)}")
+    if direction.cell is not Cell.LSTM:
+        return source.copied(CLASSES[direction.cell]), options
+    state = direction.state_activation or direction.activation
+    if state != TANH:
+        options.append(f"state_activation={callable_text(state, source)}")
+    if direction.peepholes is not None:
+        options.append("peepholes=True")
+    if direction.coupled:
+        options.append("coupled=True")
+    return source.copied("VariantLSTM"), options
 
 
 def _sloped(activation: Activation) -> tuple[Activation, float]:

@@ -155,7 +155,7 @@ class Source:
         self.modules.extend(statement(f"self.{reached} = {constructor}", 8, note))
         for parameter, weight in (parameters or {}).items():
             pair = weight if isinstance(weight, tuple) else (weight, AS_IS)
-            self.placements.append(Placement((f"{name}.{parameter}",), *pair))
+            self.placements.append(Placement((f"{name}.{parameter}",), *pair, lossy=pair[1].lossy))
         for parameters_, weight, form in shared:
             names = tuple(f"{name}.{parameter}" for parameter in parameters_)
             self.placements.append(Placement(names, weight, form))

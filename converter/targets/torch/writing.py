@@ -48,6 +48,7 @@ COPIED = (
     "attention_modules.py",
     "dropout_modules.py",
     "value_modules.py",
+    "variant_modules.py",
 )
 """Files of which classes and functions are copied into a generated file that needs them."""
 
