@@ -50,6 +50,7 @@ def convert(
     opset: int | None = None,
     state: State = "kept",
     precision: Precision = "source",
+    run_code: bool = False,
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
@@ -59,7 +60,8 @@ def convert(
     cannot be read or converted, 4 if it could not be decided.
 
     Args:
-        model: A saved Keras model.
+        model: A saved Keras model; or, with --run-code, package.module:build, a function that
+            gives a torch.nn.Module and example inputs for it.
         to: What it becomes. pytorch is a folder with model.py and model.safetensors; onnx is a
             file for onnxruntime and others; keras is a
             file for Keras 3, h5 one for tf_keras and Keras 3, weights.h5 the weights alone;
@@ -77,19 +79,23 @@ def convert(
             those that keep them (stateful=True), and of all that read forwards from zeros.
         precision: What the model computes in: float32 or float64 throughout, or each layer in what
             it computes in there.
+        run_code: Import package.module and call build, which executes your code.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
     """
     from converter import conversion
     from converter.artefacts import default_out
+    from converter.readers.torch.code import named, source_of
     from converter.report.json import conversion_as_dict
     from converter.report.text import show_conversion
 
     with progress(f"converting {model}"):
+        source, example_inputs = source_of(model, run_code=run_code)
         done = conversion.convert(
-            model,
+            source,
+            example_inputs=example_inputs,
             to=to,
-            out=out or default_out(model, to),
+            out=out or default_out(named(model), to),
             force=force,
             verify=verify,
             era=era_of(era),

@@ -14,6 +14,7 @@ from converter.description import Era, Model
 from converter.ledger import entries
 from converter.output import Staging, staged
 from converter.precision import with_precision
+from converter.readers.torch import is_module
 from converter.states import with_states
 from converter.verify.verdict import Status, Verdict
 
@@ -46,6 +47,7 @@ class Conversion:
 
 def convert(
     source: Readable,
+    example_inputs: object = None,
     *,
     to: str = "pytorch",
     out: str | os.PathLike[str],
@@ -65,6 +67,7 @@ def convert(
 
     Args:
         source: The model: whatever `converter.read` takes.
+        example_inputs: Of a `torch.nn.Module`: as for `converter.read`.
         to: One of `TARGETS`.
         out: The folder for model.py, model.safetensors and conversion.json; for other targets the
             file, beside which NAME.conversion.json will lie.
@@ -87,11 +90,14 @@ def convert(
     place = Path(out)
     check_suffix(place, to)
     if to == "state-dict":
-        from converter.state_dict import read_recurrent as read
+        from converter.state_dict import read_recurrent
+
+        read_model = read_recurrent(source, era=era, arch=arch)
     else:
         from converter.readers import read
 
-    model = with_precision(with_states(read(source, era=era, arch=arch), state), precision)
+        read_model = read(source, example_inputs, era=era, arch=arch)
+    model = with_precision(with_states(read_model, state), precision)
     artefact = target.make(model, place.name, Options(keras_python, opset, verify))
     alone = place.name if target.suffix else ""
     folder = place.parent if alone else place
@@ -101,6 +107,10 @@ def convert(
         artefact.write(staging)
         shown = str(folder / artefact.names[0])
         verdict = artefact.verify(staging.path, shown) if verify else None
+        if verdict is not None and is_module(source):
+            from converter.verify.module import with_original
+
+            verdict = with_original(verdict, read_model, source, example_inputs)
         record = _record(model, to, artefact, staging, verdict)
         if precision != "source":
             record["precision"] = precision

@@ -74,6 +74,7 @@ def judge(source: Model | Readable, *arrays: ArrayLike) -> Array | tuple[Array, 
 
 def inspect(
     source: Readable,
+    example_inputs: object = None,
     *,
     values: bool | None = None,
     era: Era | None = None,
@@ -83,6 +84,7 @@ def inspect(
 
     Args:
         source: Whatever `converter.read` takes.
+        example_inputs: As for `converter.read`.
         values: With the numbers of recurrent layers; by default those of small layers.
         era: As for `converter.read`.
         arch: As for `converter.read`.
@@ -94,4 +96,4 @@ def inspect(
     from converter.readers import read
     from converter.report.inspection import inspect as look
 
-    return look(read(source, era=era, arch=arch), values=values)
+    return look(read(source, example_inputs, era=era, arch=arch), values=values)

@@ -32,16 +32,18 @@ from converter.readers.keras.blueprint import Architecture, read_blueprint
 from converter.readers.keras.live import KerasModel
 from converter.readers.onnx import model as onnx
 from converter.readers.strict import shown
+from converter.readers.torch import TorchModule, is_module
 from converter.readers.torch import checkpoint as torch_checkpoint
 
 __all__ = ["Architecture", "Readable", "read"]
 
-Readable = str | os.PathLike[str] | bytes | BinaryIO | KerasModel
+Readable = str | os.PathLike[str] | bytes | BinaryIO | KerasModel | TorchModule
 """What a model is read from."""
 
 
 def read(
     source: Readable,
+    example_inputs: object = None,
     *,
     era: Era | None = None,
     arch: Architecture | None = None,
@@ -55,7 +57,9 @@ def read(
             saved_model.pb, of an archive that was saved with `zipped=False`, or of the model.json
             of a layers model of TensorFlow.js. Or the bytes of a file, or a file that is open. Or a
             `keras.Model` of Keras 3 or tf_keras in memory, of which nothing is copied: if it is
-            trained on, read it again.
+            trained on, read it again. Or a `torch.nn.Module` in memory, whose forward is traced.
+        example_inputs: What the forward of a `torch.nn.Module` takes: a tensor, a tuple of its
+            arguments, or a dictionary of them. Batch and time may be of any length, but for 1.
         era: Which Keras wrote it, where the file is known to say it wrongly or not at all.
         arch: The architecture of weights: what `model.to_json()` or `model.to_yaml()` wrote, or a
             whole model in any form, of which the config alone is taken, or such a config as a
@@ -66,14 +70,13 @@ def read(
             or misshapen.
         UnsupportedError: The model has something that is not read; the error says what.
     """
+    if is_module(source):
+        _check_alone(source, arch)
+        from converter.readers.torch.exported import read as read_module
+
+        return read_module(source, example_inputs)  # type: ignore[arg-type]  # it is one
     if live.is_live(source):
-        if arch is not None:
-            raise UsageError(
-                "a model of Keras in memory has an architecture of its own",
-                context=f"arch, and an object of type {type(source).__name__}",
-                hint="give the weights as a file, or the model without arch",
-                code="two-architectures",
-            )
+        _check_alone(source, arch)
         return live.read(source, era)
     file, path = _opened(source)
     if arch is not None:
@@ -102,6 +105,18 @@ def read(
         hint="give a .keras or .h5 file that model.save wrote",
         code="not-a-model",
     )
+
+
+def _check_alone(source: object, arch: Architecture | None) -> None:
+    """Refuse an architecture for what has one."""
+    if arch is not None:
+        framework = "PyTorch" if is_module(source) else "Keras"
+        raise UsageError(
+            f"a model of {framework} in memory has an architecture of its own",
+            context=f"arch, and an object of type {type(source).__name__}",
+            hint="give the weights as a file, or the model without arch",
+            code="two-architectures",
+        )
 
 
 def _opened(source: object) -> tuple[File, str]:

@@ -183,10 +183,12 @@ def drawn(model: Model, batch: int, time: int, seed: int = 0) -> tuple[Array, ..
 def filled(model: Model, batch: int, time: int) -> list[tuple[int, ...]]:
     """The shape of each input, with its free axes decided.
 
-    The first axis is `batch` long, and so is every axis of the same name.
+    The axis that is named so is `batch` long, or else the first, and every axis of its name.
     """
     names = dict(zip((value.name for value in model.inputs), model.axes, strict=False))
     first = model.axes[0][0] if model.axes and model.axes[0] else ""
+    if any("batch" in own for own in model.axes):
+        first = "batch"
     shapes = []
     for value in model.inputs:
         own = names.get(value.name) or ("",) * len(value.shape)

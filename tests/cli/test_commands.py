@@ -35,7 +35,14 @@ class Library:
         if self.fails is not None:
             raise self.fails
 
-    def read(self, source: Path, *, era: Era | None = None, arch: Path | None = None) -> Model:
+    def read(
+        self,
+        source: Path,
+        example_inputs: object = None,
+        *,
+        era: Era | None = None,
+        arch: Path | None = None,
+    ) -> Model:
         self.called("read", source, era)
         return question()
 
@@ -115,6 +122,7 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
             "convert",
             Path("models/question.keras"),
             {
+                "example_inputs": None,
                 "to": "pytorch",
                 "out": Path("question-pytorch"),
                 "force": False,
@@ -152,6 +160,7 @@ def test_convert_takes_what_is_typed(ifco: Command, library: Library) -> None:
     }
     ((_, _, given),) = library.calls
     assert given == {
+        "example_inputs": None,
         "to": "pytorch",
         "out": Path("b"),
         "force": True,

@@ -25,6 +25,7 @@ def test_an_option_may_stand_in_pyproject(ifco: Command, library: Library) -> No
     write('[tool.ifco]\nout = "b"\nforce = true\nera = "keras-2"\nverify = false\n')
     assert ifco("convert a.h5").code == 0
     assert given(library) == {
+        "example_inputs": None,
         "to": "pytorch",
         "out": Path("b"),
         "force": True,
@@ -88,7 +89,8 @@ def test_a_file_without_a_table_says_nothing(ifco: Command, library: Library, te
 
 ALL = (
     "arch, batches, era, exit-zero, force, format, keras-python, opset, out, precision, providers, "
-    "python, report, require-placement, rounds, runtimes, state, threads, times, to, values, verify"
+    "python, report, require-placement, rounds, run-code, runtimes, state, threads, times, to, "
+    "values, verify"
 )
 WRONG = [
     (

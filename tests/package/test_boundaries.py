@@ -22,7 +22,12 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py
 # Each optional or heavy package, and the only files that may import it, also inside a function.
 # `*` goes through folders.
 HOMES = {
-    "torch": ("converter/targets/torch/*", "converter/runtimes/torch.py"),
+    "torch": (
+        "converter/targets/torch/*",
+        "converter/runtimes/torch.py",
+        "converter/readers/torch/exported/tracing.py",
+        "converter/readers/torch/exported/whole.py",
+    ),
     "onnx": ("converter/readers/onnx*", "converter/targets/onnx/*"),
     "onnx_ir": ("converter/readers/onnx*", "converter/targets/onnx/*"),
     "onnxruntime": ("converter/runtimes/onnxruntime.py",),
@@ -129,7 +134,8 @@ def test_a_file_imports_what_its_folder_may(file: str) -> None:
         ("converter/cli.py", "__import__('tf_keras')"),
         ("converter/cli.py", "if not TYPE_CHECKING:\n    import matplotlib"),
         ("converter/batch.py", "from jinja2 import Template"),
-        ("converter/readers/torch.py", "import torch"),
+        ("converter/readers/torch/__init__.py", "import torch"),
+        ("converter/readers/torch/exported/recurrent.py", "from torch import nn"),
         ("converter/readers/torch.py", "from safetensors.torch import load_file"),
         ("converter/readers/keras/config.py", "import keras"),
         ("converter/readers/keras/config.py", "import onnx"),
@@ -157,6 +163,7 @@ def test_an_import_out_of_place_is_found(file: str, source: str) -> None:
         ("converter/description/core.py", "import dataclasses\nimport numpy as np"),
         ("converter/description/core.py", "from converter.gates import Cell"),
         ("converter/description/__init__.py", "from .core import Dense"),
+        ("converter/readers/torch/exported/tracing.py", "import torch"),
         ("converter/targets/torch/core.py", "from torch import nn"),
         ("converter/targets/torch/__init__.py", "from safetensors.torch import save_file"),
         ("converter/targets/torch/core.py", "from converter.description import Dense"),
