@@ -23,6 +23,7 @@ from converter.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from converter.targets.keras import Written
+    from converter.verify.deviation import Rounded
 
 RECORD = "conversion.json"
 
@@ -62,11 +63,13 @@ class Options:
         keras_python: An interpreter that has Keras, to run what was written.
         opset: Of an ONNX file.
         verify: What is written will be verified.
+        rounded: What was rounded in the model on request.
     """
 
     keras_python: str | os.PathLike[str] | None = None
     opset: int | None = None
     verify: bool = True
+    rounded: Rounded | None = None
 
 
 def write_placements(staging: Staging, name: str, placements: Sequence[Placement]) -> None:
@@ -89,7 +92,8 @@ class TorchFolder(Artefact):
 
     names = ("model.py", "model.safetensors")
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, options: Options = Options()) -> None:
+        self.options = options
         self.written: Source = write_source(model)
         self.placements = self.written.placements
         self.details = {"modules": self.written.module_names}
@@ -104,7 +108,7 @@ class TorchFolder(Artefact):
         """By executing it."""
         from converter.verify import verify_folder
 
-        return verify_folder(self.written.model, folder, name=name)
+        return verify_folder(self.written.model, folder, name, self.options.rounded)
 
 
 class KerasFile(Artefact):
@@ -143,8 +147,13 @@ class KerasFile(Artefact):
         from converter.verify.keras import verify_file
 
         path = folder / self.names[0]
-        keras_python = self.options.keras_python
-        return verify_file(self.written.model, path, name=name, keras_python=keras_python)
+        return verify_file(
+            self.written.model,
+            path,
+            name=name,
+            keras_python=self.options.keras_python,
+            rounded=self.options.rounded,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +186,7 @@ def _keras(form: str) -> Target:
 
 
 TARGETS: Mapping[str, Target] = {
-    "pytorch": Target("", lambda model, _name, _options: TorchFolder(model)),
+    "pytorch": Target("", lambda model, _name, options: TorchFolder(model, options)),
     "onnx": Target(".onnx", _onnx),
     "keras": _keras("keras"),
     "h5": _keras("h5"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 To = Literal["pytorch", "onnx", "keras", "h5", "weights.h5", "state-dict"]
 State = Literal["kept", "explicit"]
-Precision = Literal["source", "float32", "float64"]
+Precision = Literal["source", "float16", "float32", "float64"]
 EraName = Literal["keras-1", "keras-2", "tf-keras", "keras-3"]
 
 INTERRUPTED = 130
@@ -50,6 +50,8 @@ def convert(
     opset: int | None = None,
     state: State = "kept",
     precision: Precision = "source",
+    half_io: bool = False,
+    max_deviation: float | None = None,
     run_code: bool = False,
     exit_zero: bool = False,
     format: Format = "text",
@@ -77,8 +79,12 @@ def convert(
         opset: Of an ONNX file, from 15; by default one that most runtimes read.
         state: explicit makes the states of recurrent layers inputs and outputs of the model: of
             those that keep them (stateful=True), and of all that read forwards from zeros.
-        precision: What the model computes in: float32 or float64 throughout, or each layer in what
-            it computes in there.
+        precision: What the model computes in: float16, float32 or float64 throughout, or each layer
+            in what it computes in there.
+        half_io: With float16, its inputs and outputs are in it, too; without it they stay as they
+            are.
+        max_deviation: How far an output may be from the source in float64 where the precision
+            rounds, as a part of its largest number: 0.01. What is farther differs.
         run_code: Import package.module and call build, which executes your code.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
@@ -104,6 +110,8 @@ def convert(
             opset=opset,
             state=state,
             precision=precision,
+            half_io=half_io,
+            max_deviation=max_deviation,
         )
     show(format, lambda console: show_conversion(console, done), lambda: conversion_as_dict(done))
     return 0 if exit_zero or done.verdict is None else done.verdict.status.exit_code
@@ -182,6 +190,8 @@ def verify(
     keras_python: Path | None = None,
     state: State = "kept",
     precision: Precision = "source",
+    half_io: bool = False,
+    max_deviation: float | None = None,
     report: Path | None = None,
     force: bool = False,
     exit_zero: bool = False,
@@ -202,6 +212,9 @@ def verify(
             that runs ifco, if it has.
         state: As it was converted.
         precision: As it was converted.
+        half_io: As it was converted.
+        max_deviation: How far an output may be from the source in float64 where the precision
+            rounds, as a part of its largest number: 0.01. What is farther differs.
         report: An HTML file to write, which opens offline.
         force: Replace a report that exists.
         exit_zero: End with 0 also if the models differ or it could not be decided.
@@ -219,6 +232,8 @@ def verify(
             keras_python=keras_python,
             state=state,
             precision=precision,
+            half_io=half_io,
+            max_deviation=max_deviation,
         )
     if report is not None:
         write_report(report, verdict, force=force)

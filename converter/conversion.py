@@ -13,9 +13,10 @@ from converter.artefacts import RECORD, TARGETS, Artefact, Options, check_suffix
 from converter.description import Era, Model
 from converter.ledger import entries
 from converter.output import Staging, staged
-from converter.precision import with_precision
+from converter.precision import narrows, with_precision
 from converter.readers.torch import is_module
 from converter.states import with_states
+from converter.verify.deviation import Rounded, bounded, check_bound
 from converter.verify.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def convert(
     opset: int | None = None,
     state: str = "kept",
     precision: str = "source",
+    half_io: bool = False,
+    max_deviation: float | None = None,
 ) -> Conversion:
     """Convert a saved model or one in memory, and verify what was written.
 
@@ -80,8 +83,11 @@ def convert(
         opset: Of an ONNX file; by default one that most runtimes read.
         state: "explicit" makes the states of recurrent layers inputs and outputs, as
             `converter.explicit_states` does.
-        precision: "float32" or "float64" for a model that computes in that throughout, whatever
-            the source does.
+        precision: "float16", "float32" or "float64" for a model that computes in that throughout,
+            whatever the source does.
+        half_io: The inputs and outputs of a model in float16 are in it, too.
+        max_deviation: How far answers may be from the source's where `precision` rounds, as a part
+            of the largest number of the output.
 
     Raises:
         ConverterError: It cannot be read, expressed or written.
@@ -97,8 +103,12 @@ def convert(
         from converter.readers import read
 
         read_model = read(source, example_inputs, era=era, arch=arch)
-    model = with_precision(with_states(read_model, state), precision)
-    artefact = target.make(model, place.name, Options(keras_python, opset, verify))
+    if max_deviation is not None:
+        check_bound(max_deviation)
+    exact = with_states(read_model, state)
+    model = with_precision(exact, precision, half_io=half_io)
+    rounded = Rounded(precision, exact) if narrows(exact, precision) else None
+    artefact = target.make(model, place.name, Options(keras_python, opset, verify, rounded))
     alone = place.name if target.suffix else ""
     folder = place.parent if alone else place
     names = (*artefact.names, f"{alone}.{RECORD}" if alone else RECORD)
@@ -106,7 +116,7 @@ def convert(
     with staged(folder, names, source=given, force=force, alone=alone) as staging:
         artefact.write(staging)
         shown = str(folder / artefact.names[0])
-        verdict = artefact.verify(staging.path, shown) if verify else None
+        verdict = bounded(artefact.verify(staging.path, shown), max_deviation) if verify else None
         if verdict is not None and is_module(source):
             from converter.verify.module import with_original
 
@@ -114,6 +124,7 @@ def convert(
         record = _record(model, to, artefact, staging, verdict)
         if precision != "source":
             record["precision"] = precision
+            record["half_io"] = half_io
         text = _json(record)
         staging.write(names[-1], lambda file: file.write(text), len(text))
         if verdict is None or verdict.status is not Status.DIFFERS:

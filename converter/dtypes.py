@@ -9,6 +9,7 @@ NumPy has no bfloat16; ml_dtypes adds it, and is imported where an array of it i
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,15 @@ def nearest(number: float, name: str) -> float:
     if name in HALVES:
         return float(rounded(np.array(number), name))
     return float(np.asarray(number, name))
+
+
+def coarsest(names: Collection[str]) -> str:
+    """The type of those that rounds most; float32 where there is none.
+
+    >>> coarsest({"float32", "float16"}), coarsest({"float64"}), coarsest(())
+    ('float16', 'float64', 'float32')
+    """
+    return min(names, key=lambda name: FLOATS[name].digits, default="float32")
 
 
 def wider(one: str, other: str) -> str:

@@ -54,6 +54,7 @@ class OnnxFile(Artefact):
     def __init__(
         self, model: Model, name: str, options: Options, *, largest: int = LARGEST
     ) -> None:
+        self.options = options
         self.written = write_graph(model, options.opset or USUAL)
         self.written.proto.metadata_props.update(metadata(self.written, verify=options.verify))
         self.placements = self.written.placements
@@ -82,7 +83,7 @@ class OnnxFile(Artefact):
         """By executing it."""
         from converter.verify.onnx import verify_onnx
 
-        return verify_onnx(self.written, folder / self.names[0], name=name)
+        return verify_onnx(self.written, folder / self.names[0], name, self.options.rounded)
 
 
 def to_onnx(

@@ -20,7 +20,7 @@ from converter.report.timings import (
     place_words,
     reason_of,
 )
-from converter.report.words import printable
+from converter.report.words import deviation_words, printable
 from converter.verify.verdict import Comparison, Verdict
 
 MANY = 60
@@ -203,6 +203,7 @@ def page_of_verdict(verdict: Verdict) -> Page:
                 ("arrays", arrays),
                 ("compared", f"{len(verdict.comparisons)} outputs of all cases"),
                 ("first layer that differs", verdict.layer),
+                ("deviation", deviation_words(verdict.deviation) if verdict.deviation else ""),
             )
             if text
         ],

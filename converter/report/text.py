@@ -13,7 +13,7 @@ from rich.text import Text
 
 from converter.errors import ConverterError
 from converter.report.console import columns, show
-from converter.report.words import printable
+from converter.report.words import deviation_words, printable
 from converter.verify.verdict import Comparison, Power, Status, Verdict
 
 if TYPE_CHECKING:
@@ -174,6 +174,8 @@ def _numbers(verdict: Verdict) -> Iterator[tuple[str, str]]:
         outputs = len({one.output for one in verdict.comparisons})
         cases = len({one.case for one in verdict.comparisons})
         yield "compared", f"{_count(outputs, 'output')} of {_count(cases, 'case')}"
+    if verdict.deviation is not None:
+        yield "deviation", deviation_words(verdict.deviation)
     if verdict.wrong_arrays:
         yield "arrays", "not bit for bit: " + ", ".join(map(printable, verdict.wrong_arrays))
     elif verdict.arrays:

@@ -52,6 +52,7 @@ from converter.description import (
 from converter.description.convolution import Windowed
 from converter.gates import Cell
 from converter.report.operation_words import operation_words
+from converter.verify.verdict import Deviation
 
 KERAS_CLASSES = {
     Cell.LSTM: "LSTM",
@@ -59,6 +60,13 @@ KERAS_CLASSES = {
     Cell.GRU_RESET_BEFORE: "GRU",
     Cell.RNN: "SimpleRNN",
 }
+
+
+def deviation_words(one: Deviation) -> str:
+    """How far from the source in float64, and how much of that is rounding."""
+    said = f"within {one.error:.3g} of the source in float64"
+    said += f", {one.ratio:.3g} of the largest number of output '{printable(one.output)}'"
+    return f"{said}; {one.of} rounding explains {one.explained:.3g}"
 
 
 def printable(text: str) -> str:

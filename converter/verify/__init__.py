@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converter.description import Era, Model
+from converter.dtypes import coarsest
 from converter.errors import FormatError, UsageError
 from converter.gates import Array
 from converter.ledger import wrong_arrays
-from converter.precision import with_precision
+from converter.precision import narrows, with_precision
 from converter.runtimes import ArtefactFailure
 from converter.states import with_states
-from converter.verify.comparison import compare
+from converter.verify.comparison import compare, dtypes_of
+from converter.verify.deviation import Kept, Rounded, bounded, check_bound, deviation
 from converter.verify.inputs import cases
 from converter.verify.power import with_power
 from converter.verify.verdict import Comparison, Status, Verdict
@@ -36,6 +38,8 @@ def verify(
     keras_python: str | os.PathLike[str] | None = None,
     state: str = "kept",
     precision: str = "source",
+    half_io: bool = False,
+    max_deviation: float | None = None,
 ) -> Verdict:
     """Hold a converted model against its source, by the judge. It executes the artefact.
 
@@ -48,6 +52,8 @@ def verify(
         keras_python: As for `convert`.
         state: As for `convert`.
         precision: As for `convert`.
+        half_io: As for `convert`.
+        max_deviation: As for `convert`.
 
     Raises:
         ConverterError: One of them cannot be read.
@@ -71,17 +77,23 @@ def verify(
 
         written = StateDict(read_recurrent(source, era=era, arch=arch), path.name)
         return written.verdict_on(read_tensors(path), str(path))
-    model = with_precision(with_states(read(source, era=era, arch=arch), state), precision)
+    if max_deviation is not None:
+        check_bound(max_deviation)
+    exact = with_states(read(source, era=era, arch=arch), state)
+    model = with_precision(exact, precision, half_io=half_io)
+    rounded = Rounded(precision, exact) if narrows(exact, precision) else None
     if path.is_file() and _is_onnx(path):
         from converter.targets.onnx import write_graph
         from converter.verify.onnx import verify_onnx
 
-        return verify_onnx(write_graph(model), path)
-    if path.is_file():
+        verdict = verify_onnx(write_graph(model), path, rounded=rounded)
+    elif path.is_file():
         from converter.verify.keras import verify_file
 
-        return verify_file(model, path, keras_python=keras_python)
-    return verify_folder(model, path)
+        verdict = verify_file(model, path, keras_python=keras_python, rounded=rounded)
+    else:
+        verdict = verify_folder(model, path, rounded=rounded)
+    return bounded(verdict, max_deviation)
 
 
 def _holds_tensors(path: Path) -> bool:
@@ -98,13 +110,16 @@ def _is_onnx(path: Path) -> bool:
         return file.read(1) == b"\x08"
 
 
-def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:
+def verify_folder(
+    model: Model, folder: Path, name: str = "", rounded: Rounded | None = None
+) -> Verdict:
     """Hold a folder with model.py and model.safetensors against a model.
 
     Args:
         model: What it should be.
         folder: Executed as it lies on the disk.
         name: What the verdict calls it.
+        rounded: What was rounded in the model.
 
     Raises:
         ReadError: model.py or the weights cannot be loaded.
@@ -119,8 +134,10 @@ def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:
     wrong = tuple(wrong_arrays(source.placements, tensors))
     compared: list[Comparison] = []
     failure = ""
+    inputs = tuple(cases(model))
+    kept = Kept(lambda arrays: torch.run(module, arrays))
     try:
-        compared = compare(model, tuple(cases(model)), lambda arrays: torch.run(module, arrays))
+        compared = compare(model, inputs, kept)
     except ArtefactFailure as error:
         failure = f"it fails on inputs that the source takes: {error}"
     verdict = Verdict(
@@ -133,7 +150,10 @@ def verify_folder(model: Model, folder: Path, name: str = "") -> Verdict:
         - len(wrong),
         wrong_arrays=wrong,
     )
-    decided = verdict if failure else decide(verdict)
+    if rounded and not failure:
+        far = deviation(rounded, model, inputs, kept.outputs, compared)
+        verdict = replace(verdict, deviation=far)
+    decided = verdict if failure else decide(verdict, coarsest(dtypes_of(model)))
     if decided.status is Status.DIFFERS:
         return replace(decided, layer=_first_difference(model, source, tensors, decided))
     return with_power(decided, model, _written_again)
@@ -173,8 +193,13 @@ def read_tensors(path: Path) -> dict[str, Array]:
         ) from error
 
 
-def decide(verdict: Verdict) -> Verdict:
-    """The status of what was compared, and the reason in a sentence."""
+def decide(verdict: Verdict, form: str = "float32") -> Verdict:
+    """The status of what was compared, and the reason in a sentence.
+
+    Args:
+        verdict: With the comparisons.
+        form: The dtype whose rounding explains the tolerances.
+    """
     said = [one for one in verdict.comparisons if one.conditioned]
     different = [one for one in said if one.reason]
     if verdict.wrong_arrays:
@@ -197,11 +222,11 @@ def decide(verdict: Verdict) -> Verdict:
         if 2 * known[output] < count:
             reason = (
                 f"one unit in the last place of the weights moves output '{output}' by more than "
-                f"a thousandth in {count - known[output]} of {count} cases: float32 cannot say "
+                f"a thousandth in {count - known[output]} of {count} cases: {form} cannot say "
                 "whether it is the same"
             )
             return replace(verdict, status=Status.INCONCLUSIVE, reason=reason)
-    reason = "every output of every case is as near to float64 as float32 rounding explains"
+    reason = f"every output of every case is as near to float64 as {form} rounding explains"
     if vague := len(verdict.comparisons) - len(said):
         reason += f", but for {vague} of {len(verdict.comparisons)} that rounding alone moves far"
     return replace(verdict, reason=reason)

@@ -26,7 +26,7 @@ from converter.description import (
     Value,
     Weight,
 )
-from converter.dtypes import FLOATS, HALVES, as_type, is_float, numpy_dtype, units
+from converter.dtypes import FLOATS, HALVES, as_type, coarsest, is_float, numpy_dtype, units
 from converter.gates import Array
 from converter.judge import Judge
 from converter.verify.inputs import MOVERS, Case
@@ -59,12 +59,14 @@ class Expected:
         deviation: How far it moves when everything moves by one unit in the last place.
         inside: The dtypes in which it is computed.
         moved: False where weights and inputs alone move it by nothing.
+        last: The dtype to which it is rounded last: its own, or that from which it is cast.
     """
 
     answer: Array
     deviation: float
     inside: frozenset[str]
     moved: bool = True
+    last: str = "float32"
 
 
 def compare(
@@ -95,7 +97,14 @@ def compare_expected(
         answered = [*given[:count], *[None] * (count - len(given))]
         compared += [
             compare_output(
-                case.name, value, one.answer, array, one.deviation, one.inside, moved=one.moved
+                case.name,
+                value,
+                one.answer,
+                array,
+                one.deviation,
+                one.inside,
+                moved=one.moved,
+                last=one.last,
             )
             for value, one, array in zip(model.outputs, expected, answered, strict=True)
         ]
@@ -117,24 +126,35 @@ def expectations(
     """Each output of each case; `terms` as for `compare`."""
     truth = answers_of_judge(Judge(model), cases)
     spread = _deviations(model, cases, truth, terms or {})
-    inside = [_dtypes(model, value) for value in model.outputs]
+    inside = [dtypes_of(model, value) for value in model.outputs]
     least = [max((FLOATS[name].normal for name in kinds), default=0.0) for kinds in inside]
+    forms = [_rounded_to(model, value) for value in model.outputs]
     return [
         [
-            Expected(answer, deviation, kinds, moved=plain > smallest)
-            for answer, (deviation, plain), kinds, smallest in zip(
-                answers, deviations, inside, least, strict=True
+            Expected(answer, deviation, kinds, plain > smallest, form)
+            for answer, (deviation, plain), kinds, smallest, form in zip(
+                answers, deviations, inside, least, forms, strict=True
             )
         ]
         for answers, deviations in zip(truth, spread, strict=True)
     ]
 
 
-def _dtypes(model: Model, *outputs: Value) -> frozenset[str]:
-    """Those in which some values are computed."""
-    part = model.until(*outputs)
+def dtypes_of(model: Model, *outputs: Value) -> frozenset[str]:
+    """Those in which some values are computed, by default every output."""
+    part = model.until(*outputs or model.outputs)
     kinds = {layer.dtype for layer in part.layers} | {value.dtype for value in part.inputs}
     return frozenset(kinds) & FLOATS.keys()
+
+
+def _rounded_to(model: Model, value: Value) -> str:
+    """The dtype to which a value is rounded last: its own, or that from which it is cast."""
+    made = {one.name: call for call in model.calls for one in call.outputs}
+    forms = [value.dtype]
+    while value.name in made and isinstance(made[value.name].layer, Cast):
+        (value,) = made[value.name].inputs
+        forms.append(value.dtype)
+    return coarsest(FLOATS.keys() & set(forms))
 
 
 def answers_of_judge(judge: Judge, cases: Sequence[Case]) -> list[list[Array]]:
@@ -175,7 +195,7 @@ class _Moving(Judge):
 
     def __init__(self, model: Model, generator: np.random.Generator) -> None:
         self._generator = generator
-        kinds = _dtypes(model, *model.outputs)
+        kinds = dtypes_of(model, *model.outputs)
         self._narrow = HALVES | ({"float32"} if "float64" in kinds else set())
         super().__init__(model.map_weights(self._weight))
 
@@ -236,6 +256,7 @@ def compare_output(
     inside: frozenset[str] = frozenset({"float32"}),
     *,
     moved: bool = True,
+    last: str = "float32",
 ) -> Comparison:
     """One output against the judge's: shape and dtype before any value, NaN in the same places.
 
@@ -247,6 +268,7 @@ def compare_output(
         deviation: How far one unit in the last place moves it.
         inside: The dtypes in which it is computed.
         moved: See `Expected`.
+        last: Likewise.
     """
     if given is None:
         return Comparison(case=case, output=value.name, shape=(), reason="it is missing")
@@ -271,7 +293,7 @@ def compare_output(
         return Comparison(case=case, output=value.name, shape=shape, reason=reason)
     distance = np.where(odd, 0, np.abs(np.where(odd, 0, given) - np.where(odd, 0, expected)))
     scale = float(np.abs(np.where(odd, 0, expected)).max())
-    unit = float(units(np.array(scale), form))
+    unit = float(units(np.array(scale), coarsest({form, last})))
     least = max(FLOATS[name].normal for name in inside | {form})
     half = bool(inside & HALVES)
     tolerance = (FACTOR_HALF if half else FACTOR) * deviation + UNITS * unit

@@ -25,6 +25,7 @@ from converter.ledger import wrong_arrays
 from converter.runtimes import keras as runtime
 from converter.targets.keras import Dialect, Written, write_file, write_model
 from converter.verify.comparison import answers_of_judge, compare
+from converter.verify.deviation import Rounded, deviation
 from converter.verify.inputs import Case, cases
 from converter.verify.power import with_power
 from converter.verify.verdict import Comparison, Status, Verdict
@@ -45,6 +46,7 @@ def verify_file(
     *,
     name: str = "",
     keras_python: str | os.PathLike[str] | None = None,
+    rounded: Rounded | None = None,
 ) -> Verdict:
     """Hold a Keras file against a model.
 
@@ -53,6 +55,7 @@ def verify_file(
         path: The file.
         name: What the verdict calls it.
         keras_python: An interpreter that has Keras; without it this one, if it has.
+        rounded: What was rounded in the model.
 
     Raises:
         ReadError: The file cannot be read.
@@ -85,6 +88,9 @@ def verify_file(
         compared = _judged(model, back, inputs, exact=exact)
     except ConverterError as error:
         return _failed(verdict, f"the judge cannot run what was written: {error.message}")
+    if rounded:
+        answers = answers_of_judge(Judge(back), inputs)
+        verdict = replace(verdict, deviation=deviation(rounded, model, inputs, answers, compared))
     by_keras: list[Comparison] = []
     said = "" if ours else "; its arrays have other names, so that no bits were compared"
     if keras_python or runtime.is_here():

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from converter.description import Model, Value
+from converter.dtypes import coarsest
 from converter.errors import FormatError, MissingExtraError
 from converter.gates import Array
 from converter.ledger import wrong_arrays
@@ -20,7 +21,8 @@ from converter.metadata import SOURCE, TEST_VECTOR
 from converter.runtimes import ArtefactFailure
 from converter.targets.onnx import Written, write_graph
 from converter.targets.onnx.stored import by_address, read_stored
-from converter.verify.comparison import Expected, compare, compare_output
+from converter.verify.comparison import Expected, compare, compare_output, dtypes_of
+from converter.verify.deviation import Kept, Rounded, deviation
 from converter.verify.inputs import cases
 from converter.verify.power import with_power
 from converter.verify.rounding import ONNXRUNTIME
@@ -28,13 +30,16 @@ from converter.verify.vector import read_vector, sampled
 from converter.verify.verdict import Comparison, Status, Verdict
 
 
-def verify_onnx(written: Written, path: Path, name: str = "") -> Verdict:
+def verify_onnx(
+    written: Written, path: Path, name: str = "", rounded: Rounded | None = None
+) -> Verdict:
     """Hold an ONNX file against a model.
 
     Args:
         written: The model, as it is written.
         path: The file.
         name: What the verdict calls it.
+        rounded: What was rounded in the model.
 
     Raises:
         FormatError: The file cannot be read.
@@ -47,9 +52,10 @@ def verify_onnx(written: Written, path: Path, name: str = "") -> Verdict:
     wrong = tuple(wrong_arrays(written.placements, tensors))
     compared: list[Comparison] = []
     failure = ""
-    session = _runtime().open(path)
+    kept = Kept(_runtime().open(path).run)
+    inputs = tuple(cases(model))
     try:
-        compared = compare(model, tuple(cases(model)), session.run, ONNXRUNTIME)
+        compared = compare(model, inputs, kept, ONNXRUNTIME)
     except ArtefactFailure as error:
         failure = f"it fails on inputs that the source takes: {error}"
     known = sum(len(one.weight.stored) for one in written.placements if not one.added)
@@ -62,7 +68,10 @@ def verify_onnx(written: Written, path: Path, name: str = "") -> Verdict:
         arrays=known - len(wrong),
         wrong_arrays=wrong,
     )
-    decided = verdict if failure else _decided(verdict)
+    if rounded and not failure:
+        far = deviation(rounded, model, inputs, kept.outputs, compared)
+        verdict = replace(verdict, deviation=far)
+    decided = verdict if failure else _decided(verdict, coarsest(dtypes_of(model)))
     if decided.status is Status.DIFFERS:
         return replace(decided, layer=_first_difference(written, tensors, decided))
     return with_power(decided, model, lambda drawn: _written_again(drawn, written.opset))
@@ -106,7 +115,8 @@ def verify_alone(path: Path) -> Verdict:
         reason=failure,
         comparisons=tuple(compared),
     )
-    return verdict if failure else _decided(verdict)
+    inside = {name for outputs in expected for _, one in outputs for name in one.inside}
+    return verdict if failure else _decided(verdict, coarsest(inside))
 
 
 def _compared(
@@ -120,16 +130,25 @@ def _compared(
     for (value, one), array in zip(outputs, given, strict=True):
         if array.shape == value.shape:
             kept = sampled(array)
-            yield compare_output(case, value, one.answer, kept, one.deviation, moved=one.moved)
+            yield compare_output(
+                case,
+                value,
+                one.answer,
+                kept,
+                one.deviation,
+                one.inside,
+                moved=one.moved,
+                last=one.last,
+            )
             continue
         reason = f"shape {array.shape}; expected {value.shape}"
         yield Comparison(case=case, output=value.name, shape=tuple(array.shape), reason=reason)
 
 
-def _decided(verdict: Verdict) -> Verdict:
+def _decided(verdict: Verdict, form: str) -> Verdict:
     from converter.verify import decide
 
-    return decide(verdict)
+    return decide(verdict, form)
 
 
 def _runtime() -> ModuleType:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from converter.description import Model, Value
+from converter.dtypes import FLOATS, coarsest
 from converter.errors import FormatError
 from converter.gates import Array
 from converter.verify.comparison import Expected, expectations
@@ -71,17 +72,20 @@ def _output(value: Value, one: Expected) -> dict[str, Any]:
         "name": value.name,
         "shape": list(one.answer.shape),
         "kept": _as_text(sampled(one.answer)),
+        "dtype": value.dtype,
         "deviation": one.deviation,
+        "inside": sorted(one.inside),
+        "last": one.last,
         "moved": one.moved,
     }
 
 
 def _expected(told: dict[str, Any]) -> tuple[Value, Expected]:
-    answer = _array(told["kept"])
-    dtype = "float32" if answer.dtype.kind == "f" else str(answer.dtype)
-    value = Value(told["name"], tuple(told["shape"]), dtype)
+    value = Value(told["name"], tuple(told["shape"]), str(told["dtype"]))
     deviation, moved = float(told["deviation"]), bool(told["moved"])
-    return value, Expected(answer, deviation, frozenset({"float32"}), moved=moved)
+    inside = frozenset(FLOATS.keys() & set(told["inside"]))
+    last = coarsest(FLOATS.keys() & {told["last"]})
+    return value, Expected(_array(told["kept"]), deviation, inside, moved, last)
 
 
 def _as_text(array: Array) -> dict[str, Any]:

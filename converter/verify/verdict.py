@@ -82,6 +82,36 @@ class Power:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """How far answers are from the source in float64, where something was rounded on request.
+
+    Attributes:
+        of: To what it was rounded: "float16".
+        output: Which is farthest.
+        case: In which it is.
+        error: The largest distance.
+        scale: The largest number of that output in any case.
+        explained: As far as rounding explains.
+        bound: The part of `scale` that is allowed; None where nobody says.
+    """
+
+    of: str
+    output: str
+    case: str
+    error: float
+    scale: float
+    explained: float
+    bound: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """`error` as a part of `scale`."""
+        if not self.scale:
+            return inf if self.error else 0.0
+        return self.error / self.scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """Whether an artefact is the same model as its source.
 
@@ -96,6 +126,7 @@ class Verdict:
         layer: The first layer at which a difference appears; "" where there is none.
         power: What the comparisons would have shown; None where that was not tried, or where there
             is no recurrent layer.
+        deviation: From the source, where something was rounded on request; None elsewhere.
     """
 
     status: Status
@@ -107,6 +138,7 @@ class Verdict:
     wrong_arrays: tuple[str, ...] = ()
     layer: str = ""
     power: Power | None = None
+    deviation: Deviation | None = None
 
     @property
     def worst(self) -> Comparison | None:
@@ -116,4 +148,9 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the schema has a version."""
-        return {"schema": 1, **asdict(self), "status": self.status.value}
+        told = {"schema": 1, **asdict(self), "status": self.status.value}
+        if self.deviation is None:
+            del told["deviation"]
+        else:
+            told["deviation"]["ratio"] = self.deviation.ratio
+        return told

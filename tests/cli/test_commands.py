@@ -67,6 +67,8 @@ class Library:
         keras_python: Path | None = None,
         state: str = "kept",
         precision: str = "source",
+        half_io: bool = False,
+        max_deviation: float | None = None,
     ) -> Verdict:
         self.called("verify", source, artefact, era)
         assert self.verdict is not None
@@ -133,6 +135,8 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
                 "opset": None,
                 "state": "kept",
                 "precision": "source",
+                "half_io": False,
+                "max_deviation": None,
             },
         )
     ]
@@ -171,6 +175,8 @@ def test_convert_takes_what_is_typed(ifco: Command, library: Library) -> None:
         "opset": None,
         "state": "kept",
         "precision": "source",
+        "half_io": False,
+        "max_deviation": None,
     }
 
 

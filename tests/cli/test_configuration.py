@@ -36,6 +36,8 @@ def test_an_option_may_stand_in_pyproject(ifco: Command, library: Library) -> No
         "opset": None,
         "state": "kept",
         "precision": "source",
+        "half_io": False,
+        "max_deviation": None,
     }
 
 
@@ -88,9 +90,9 @@ def test_a_file_without_a_table_says_nothing(ifco: Command, library: Library, te
 
 
 ALL = (
-    "arch, batches, era, exit-zero, force, format, keras-python, opset, out, precision, providers, "
-    "python, report, require-placement, rounds, run-code, runtimes, state, threads, times, to, "
-    "values, verify"
+    "arch, batches, era, exit-zero, force, format, half-io, keras-python, max-deviation, opset, "
+    "out, precision, providers, python, report, require-placement, rounds, run-code, runtimes, "
+    "state, threads, times, to, values, verify"
 )
 WRONG = [
     (

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from math import pi, sqrt
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from converter.activations import Activation
@@ -65,7 +66,7 @@ def _one(kind: str, **attributes: Any) -> Nodes:
 
 def number(graph: Graph, value: float) -> ir.Value:
     """A constant of floats."""
-    return graph.constant(value, FLOAT)
+    return graph.constant(value, graph.real)
 
 
 def clip(graph: Graph, x: ir.Value, low: float | None, high: float | None) -> ir.Value:
@@ -81,7 +82,9 @@ NODES |= {
     "relu6": lambda graph, x: clip(graph, x, 0, 6),
     "leaky_relu": lambda graph, x, negative_slope: graph.op("LeakyRelu", x, alpha=negative_slope),
     "elu": _one("Elu"),
-    "celu": _one("Celu"),
+    "celu": lambda graph, x, alpha: graph.cast(  # which ONNX has in float32 alone
+        graph.op("Celu", graph.cast(x, FLOAT), alpha=alpha), graph.real
+    ),
     "selu": _one("Selu"),
     "softplus": _one("Softplus"),
     "softsign": _one("Softsign"),
@@ -135,7 +138,7 @@ def _(
                 graph.op("Greater", x, number(graph, threshold), dtype=BOOL),
                 x,
                 number(graph, 0),
-                dtype=FLOAT,
+                dtype=graph.real,
             )
         )
         above = above if max_value is None else clip(graph, above, 0, max_value)
@@ -193,13 +196,14 @@ def _(graph: Graph, x: ir.Value, axis: int) -> ir.Value:
     """As Keras computes it: see `converter.activations`."""
     size = graph.op("Shape", x, dtype=INT64)
     count = graph.op("Gather", size, graph.constant([axis]), axis=0)
-    ordered, _ = graph.ops("TopK", 2, x, count, axis=axis, dtypes=(FLOAT, INT64))
-    ones = graph.op("ConstantOfShape", size, dtype=FLOAT, value=ir.tensor([1.0]))
+    ordered, _ = graph.ops("TopK", 2, x, count, axis=axis, dtypes=(graph.real, INT64))
+    one = ir.tensor(np.ones(1, graph.real.numpy()))
+    ones = graph.op("ConstantOfShape", size, dtype=graph.real, value=one)
     where = graph.constant(axis)
     k = graph.op("CumSum", ones, where)
     sums = graph.op("CumSum", ordered, where)
     least = graph.op("Div", graph.op("Sub", sums, number(graph, 1)), k)
-    support = graph.cast(graph.op("Greater", ordered, least, dtype=BOOL), FLOAT)
+    support = graph.cast(graph.op("Greater", ordered, least, dtype=BOOL), graph.real)
     total = graph.reduce("ReduceSum", graph.op("Mul", support, sums), axis, keepdims=True)
     found = graph.reduce("ReduceSum", support, axis, keepdims=True)
     tau = graph.op("Div", graph.op("Sub", total, number(graph, 1)), found)

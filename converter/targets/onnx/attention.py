@@ -22,7 +22,7 @@ from converter.description.attention import (
 from converter.gates import flattened
 from converter.targets.onnx.activation import activated
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import BOOL, FLOAT, INT64, Graph, as_it_is
+from converter.targets.onnx.graph import BOOL, INT64, Graph, as_it_is
 from converter.targets.onnx.masking import of_bool
 
 LOWERED, LOWEST = -1e9, -2e38
@@ -45,7 +45,7 @@ def _(layer: Attention, graph: Graph) -> None:
     y = graph.op("MatMul", weights, value)
     if of_query is not None:
         counts = graph.op("Unsqueeze", of_bool(of_query, graph), graph.axes(-1))
-        y = graph.op("Where", counts, y, graph.constant(0, FLOAT), dtype=FLOAT)
+        y = graph.op("Where", counts, y, graph.constant(0, graph.real), dtype=graph.real)
     for output, result in zip(graph.outputs, (y, weights), strict=False):
         graph.give(output, result)
 
@@ -82,7 +82,7 @@ def _(layer: MultiHeadAttention, graph: Graph) -> None:
     k = _heads(layer, key, "key", layer.key, graph)
     v = _heads(layer, value, "value", layer.value, graph)
     turned = graph.op("Transpose", k, perm=[*range(front + 1), front + 2, front + 1])
-    scale = graph.constant(layer.key_dim**-0.5, FLOAT)
+    scale = graph.constant(layer.key_dim**-0.5, graph.real)
     scores = graph.op("MatMul", graph.op("Mul", q, scale), turned)
     allowed = _allowed(layer, graph)
     weights = _softmax(scores, allowed, layer.masked, graph)
@@ -202,13 +202,13 @@ def _causal(query: Value, value: Value, graph: Graph) -> ir.Value:
 def _masked(scores: ir.Value, allowed: ir.Value, masked: Masked, graph: Graph) -> ir.Value:
     """The scores of which a softmax is taken; of numbers LOWERED makes more than two cases."""
     if masked is not Masked.LOWERED:
-        lowest = graph.constant(LOWEST, FLOAT)
-        return graph.op("Where", graph.cast(allowed, BOOL), scores, lowest, dtype=FLOAT)
+        lowest = graph.constant(LOWEST, graph.real)
+        return graph.op("Where", graph.cast(allowed, BOOL), scores, lowest, dtype=graph.real)
     if allowed.dtype == BOOL:
-        lower = graph.op("Add", scores, graph.constant(LOWERED, FLOAT))
-        return graph.op("Where", allowed, scores, lower, dtype=FLOAT)
-    less = graph.op("Sub", graph.constant(1, FLOAT), graph.cast(allowed, FLOAT))
-    return graph.op("Add", scores, graph.op("Mul", less, graph.constant(LOWERED, FLOAT)))
+        lower = graph.op("Add", scores, graph.constant(LOWERED, graph.real))
+        return graph.op("Where", allowed, scores, lower, dtype=graph.real)
+    less = graph.op("Sub", graph.constant(1, graph.real), graph.cast(allowed, graph.real))
+    return graph.op("Add", scores, graph.op("Mul", less, graph.constant(LOWERED, graph.real)))
 
 
 def _softmax(scores: ir.Value, allowed: ir.Value | None, masked: Masked, graph: Graph) -> ir.Value:
@@ -218,8 +218,8 @@ def _softmax(scores: ir.Value, allowed: ir.Value | None, masked: Masked, graph: 
     weights = graph.op("Softmax", _masked(scores, allowed, masked, graph), axis=-1)
     if masked is not Masked.ZERO:
         return weights
-    zero = graph.constant(0, FLOAT)
-    return graph.op("Where", graph.cast(allowed, BOOL), weights, zero, dtype=FLOAT)
+    zero = graph.constant(0, graph.real)
+    return graph.op("Where", graph.cast(allowed, BOOL), weights, zero, dtype=graph.real)
 
 
 @emit.register(MaskedSoftmax)
@@ -233,7 +233,7 @@ def _(layer: MaskedSoftmax, graph: Graph) -> None:
         allowed = of_bool(mask, graph)
         y = activated(layer.softmax, _masked(x, allowed, layer.masked, graph), graph, order)
         if layer.masked is Masked.ZERO:
-            y = graph.op("Where", allowed, y, graph.constant(0, FLOAT), dtype=FLOAT)
+            y = graph.op("Where", allowed, y, graph.constant(0, graph.real), dtype=graph.real)
     else:
         y = activated(layer.softmax, x, graph, order)
     graph.give(graph.outputs[0], y)

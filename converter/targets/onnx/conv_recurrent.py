@@ -14,7 +14,7 @@ from converter.gates import LAYOUTS, STATES, Cell, bias_form, convolution_form
 from converter.targets.onnx.activation import activated
 from converter.targets.onnx.convolution import padding_attributes, window_order
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import FLOAT, INT64, Graph, Order
+from converter.targets.onnx.graph import INT64, Graph, Order
 from converter.targets.onnx.masking import of_bool
 from converter.targets.onnx.packing import chosen
 from converter.targets.onnx.scan import Scanned, States, Step, scan
@@ -124,7 +124,7 @@ def _zeros(direction: ConvDirection, products: ir.Value, graph: Graph) -> ir.Val
     steps = graph.op("Shape", products, dtype=INT64, start=3)
     filters = graph.constant([direction.filters])
     size = graph.op("Concat", batch, filters, steps, axis=0)
-    return graph.op("ConstantOfShape", size, dtype=FLOAT)
+    return graph.zeros(size)
 
 
 def _mask(layer: ConvLSTM, graph: Graph) -> ir.Value | None:

@@ -36,13 +36,13 @@ def _(layer: Dense, graph: Graph) -> None:
     kernel = graph.weight(layer, "kernel", layer.kernel)
     name = graph.prefix
     if layer.bias is None:
-        y = graph.op("MatMul", x, kernel, name=name)
+        y = graph.product(x, kernel, name)
     else:
         bias = graph.weight(layer, "bias", layer.bias)
         if rank == 2:
             y = graph.op("Gemm", x, kernel, bias, name=name)
         else:
-            y = graph.op("Add", graph.op("MatMul", x, kernel, name=name), bias)
+            y = graph.op("Add", graph.product(x, kernel, name), bias)
     graph.give(output, activated(layer.activation, y, graph, order), order)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converter.description import Call, Layer, Model, Value, Weight
+from converter.dtypes import FLOATS
 from converter.gates import AS_IS, Array, Form
 from converter.targets.onnx.names import identifier
 from converter.targets.placement import Placement
@@ -30,12 +31,20 @@ Order = tuple[int, ...]
 Held = ir.Value | Callable[[], ir.Value]
 """A value of the graph, or what makes one when it is asked for."""
 
-FLOAT, INT64, INT32, BOOL = (
+FLOAT, FLOAT16, INT64, INT32, BOOL = (
     ir.DataType.FLOAT,
+    ir.DataType.FLOAT16,
     ir.DataType.INT64,
     ir.DataType.INT32,
     ir.DataType.BOOL,
 )
+
+
+def type_of(dtype: str) -> ir.DataType:
+    """The type in a graph of a dtype of the model: of floats, FLOAT16 or else FLOAT."""
+    if dtype in FLOATS:
+        return FLOAT16 if dtype == "float16" else FLOAT
+    return ir.DataType.from_numpy(np.dtype(dtype))
 
 
 def as_it_is(value: Value) -> Order:
@@ -131,6 +140,14 @@ class Graph:
         return self.call.masks if self.call else ()
 
     @property
+    def real(self) -> ir.DataType:
+        """In which the call in hand computes what is not whole."""
+        layer = self.call.layer if self.call else None
+        if layer is None or layer.dtype not in FLOATS:
+            return FLOAT
+        return type_of(layer.dtype if layer.casts_weights else "float32")
+
+    @property
     def prefix(self) -> str:
         """What names of the call in hand begin with."""
         return identifier(self.call.layer.name) if self.call else "model"
@@ -211,6 +228,25 @@ class Graph:
         """`x` in another dtype; itself if it is in it."""
         return x if x.dtype == dtype else self.op("Cast", x, dtype=dtype, to=dtype)
 
+    def zeros(self, size: ir.Value) -> ir.Value:
+        """Of that size, in which the call in hand computes."""
+        value = None if self.real == FLOAT else ir.tensor(np.zeros(1, self.real.numpy()))
+        return self.op("ConstantOfShape", size, dtype=self.real, value=value)
+
+    def product(self, x: ir.Value, matrix: ir.Value, name: str = "") -> ir.Value:
+        """The product with a matrix, on the last axis.
+
+        What was transposed for it is multiplied first, in float16: onnxruntime 1.24 to 1.32 crash
+        on the other order (issue 28392 there).
+        """
+        before = x.producer()
+        perm = before.attributes.get("perm") if before and before.op_type == "Transpose" else None
+        order = tuple(perm.as_ints()) if perm else ()
+        if before is None or x.dtype != FLOAT16 or order[-1:] != (len(order) - 1,):
+            return self.op("MatMul", x, matrix, name=name)
+        y = self.op("MatMul", before.inputs[0], matrix, name=name)
+        return self.op("Transpose", y, perm=order)
+
     def reduce(self, kind: str, x: ir.Value, *axes: int, keepdims: bool = False) -> ir.Value:
         """ReduceSum and its like; up to opset 17 all but that have their axes as an attribute."""
         if kind == "ReduceSum" or self.opset >= 18:
@@ -287,7 +323,7 @@ class Graph:
         stored = ir.Value(
             name=name, shape=ir.Shape(whole), type=ir.TensorType(ir.DataType.from_numpy(dtype))
         )
-        self.known[key] = self.cast(stored, FLOAT)
+        self.known[key] = self.cast(stored, self.real)
         return self.known[key]
 
     def added(self, layer: Layer, part: str, array: Array) -> ir.Value:
@@ -299,8 +335,9 @@ class Graph:
             self.placements.append(placement)
             self.owners[name] = layer.name
             self.tensors[name] = Tensor(name, array.shape, array.dtype, (placement,))
-            kind = ir.TensorType(ir.DataType.from_numpy(array.dtype))
-            self.known[key] = ir.Value(name=name, shape=ir.Shape(array.shape), type=kind)
+            kind = ir.DataType.from_numpy(array.dtype)
+            stored = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(kind))
+            self.known[key] = self.cast(stored, self.real) if kind == FLOAT else stored
         return self.known[key]
 
     # Values
@@ -321,8 +358,8 @@ class Graph:
         return made
 
     def floats(self, value: Value, order: Order | None = None) -> ir.Value:
-        """`take`, of floats."""
-        return self.cast(self.take(value, order), FLOAT)
+        """`take`, of floats in which the call in hand computes."""
+        return self.cast(self.take(value, order), self.real)
 
     def unmasked_by(self, mask: Value) -> Value:
         """The first input, or what stands for it where only those steps are read that count."""
@@ -341,8 +378,13 @@ class Graph:
         return orders.pop() if len(orders) == 1 else as_it_is(values[0])
 
     def give(self, value: Value, x: ir.Value, order: Order | None = None) -> None:
-        """`x` holds an output of the call in hand, with its axes in an order."""
+        """`x` holds an output of the call in hand, with its axes in an order, in its dtype."""
+        x = self.declared(value, x)
         self._hold(value, x, as_it_is(value) if order is None else order)
+
+    def declared(self, value: Value, x: ir.Value) -> ir.Value:
+        """What is to hold a value of floats, in its dtype."""
+        return self.cast(x, type_of(value.dtype)) if value.dtype in FLOATS else x
 
     def pass_on(self, value: Value, output: Value) -> None:
         """What holds an input holds an output, too."""
@@ -352,7 +394,10 @@ class Graph:
 
     def give_lazily(self, value: Value, ways: Mapping[Order, Callable[[], ir.Value]]) -> None:
         """What makes an output, in any of some orders; the one that is asked for is written."""
-        self.held[value.name] = {order: self.at_home(way) for order, way in ways.items()}
+        self.held[value.name] = {
+            order: self.at_home(lambda way=way: self.declared(value, way()))  # type: ignore[misc]
+            for order, way in ways.items()
+        }
 
     def at_home(self, way: Callable[[], ir.Value]) -> Callable[[], ir.Value]:
         """What makes something later, under the name of the call in hand."""
@@ -375,12 +420,12 @@ class Graph:
             sizes = ["batch" if size is None else size for size in shape]
             given = ir.Value(name=name, shape=ir.Shape(sizes), type=ir.TensorType(FLOAT))
             self.states[key] = given, given
-        return self.states[key][1]
+        return self.cast(self.states[key][1], self.real)
 
     def keep(self, layer: Layer, part: str, following: ir.Value) -> None:
         """What that state is next."""
         key = f"{layer.name}_{part}"
-        self.states[key] = self.states[key][0], following
+        self.states[key] = self.states[key][0], self.cast(following, FLOAT)
 
     def _hold(self, value: Value, x: ir.Value, order: Order) -> None:
         self.held.setdefault(value.name, {})[order] = x

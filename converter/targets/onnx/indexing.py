@@ -21,8 +21,7 @@ from converter.description import (
 )
 from converter.description.indexing import WHOLE
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import FLOAT, INT32, INT64, Graph, as_it_is
-from converter.targets.onnx.operations import dtype_of
+from converter.targets.onnx.graph import FLOAT, FLOAT16, INT32, INT64, Graph, as_it_is, type_of
 from converter.targets.onnx.pooling import left
 
 FIRST, LAST = -(2**63), 2**63 - 1
@@ -136,7 +135,7 @@ def _(layer: Repeat, graph: Graph) -> None:
     scales = graph.constant([layer.times if one == axis else 1 for one in order], FLOAT)
     longer = graph.op(
         "Resize",
-        x if x.dtype == FLOAT else graph.cast(x, INT32),
+        x if x.dtype in (FLOAT, FLOAT16) else graph.cast(x, INT32),
         None,
         scales,
         mode="nearest",
@@ -158,7 +157,7 @@ def _(layer: Tile, graph: Graph) -> None:
 @emit.register(Stack)
 def _(layer: Stack, graph: Graph) -> None:
     """Concat along a new axis."""
-    wanted = dtype_of(layer.output_dtype(tuple(value.dtype for value in graph.inputs)))
+    wanted = type_of(layer.output_dtype(tuple(value.dtype for value in graph.inputs)))
     axis = graph.axes(layer.axis)
     parts = [
         graph.op("Unsqueeze", graph.cast(graph.take(value), wanted), axis) for value in graph.inputs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 
+import numpy as np
 import onnx_ir as ir
 
 from converter.description import (
@@ -15,6 +16,7 @@ from converter.description import (
     Value,
     WithinLength,
 )
+from converter.dtypes import FLOATS, as_type
 from converter.targets.onnx.emit import emit
 from converter.targets.onnx.graph import BOOL, FLOAT, INT32, INT64, Graph, Order
 
@@ -28,17 +30,60 @@ def _(layer: Masking, graph: Graph) -> None:
     if order[-1] != len(order) - 1:
         order = tuple(range(len(order)))
     x = graph.floats(value, order)
-    same = graph.op("Equal", x, graph.constant(layer.mask_value, FLOAT), dtype=BOOL)
+    same = _same(x, layer.mask_value, graph)
     every = graph.reduce("ReduceMin", graph.cast(same, INT32), -1)
     mask = graph.op("Less", every, graph.constant(1, INT32), dtype=BOOL)
     graph.give(made, mask, order[:-1])
 
     def zeroed() -> ir.Value:
         counts = graph.op("Unsqueeze", mask, graph.axes(-1))
-        return graph.op("Where", counts, x, graph.constant(0, FLOAT), dtype=FLOAT)
+        return graph.op("Where", counts, x, graph.constant(0, graph.real), dtype=graph.real)
 
     graph.give_lazily(given, {order: zeroed})
     graph.unmasked[given.name] = value, made
+
+
+def _same(x: ir.Value, number: float, graph: Graph) -> ir.Value:
+    """Where `x` is a number, of bool.
+
+    In float16 by the numbers of float32 that are rounded to it: onnxruntime's CPU provider, which
+    computes that in float32, leaves out a cast to float16 and back.
+    """
+    if graph.real == FLOAT:
+        return graph.op("Equal", x, graph.constant(number, FLOAT), dtype=BOOL)
+    lowest, highest = (graph.constant(end, FLOAT) for end in rounded_to(number))
+    wide = graph.cast(x, FLOAT)
+    above = graph.op("GreaterOrEqual", wide, lowest, dtype=BOOL)
+    return graph.op("And", above, graph.op("LessOrEqual", wide, highest, dtype=BOOL))
+
+
+def rounded_to(number: float) -> tuple[float, float]:
+    """The smallest and the largest number of float32 that are rounded to the same of float16.
+
+    >>> rounded_to(-1), rounded_to(1e9)
+    ((-1.00048828125, -0.999755859375), (65520.0, inf))
+    """
+    half = float(as_type(np.array(number), "float16"))
+    if np.isnan(half):
+        return half, half
+
+    def end(way: float) -> float:
+        if half == way:
+            return half
+        with np.errstate(over="ignore"):
+            beyond = float(np.nextafter(np.float16(half), np.float16(way)))
+        middle = (_in_reach(half) + _in_reach(beyond)) / 2
+        if float(as_type(np.array(middle), "float16")) == half:
+            return middle
+        return float(np.nextafter(np.float32(middle), np.float32(half)))
+
+    return end(-np.inf), end(np.inf)
+
+
+def _in_reach(half: float) -> float:
+    """A number of float16, an infinity as the first power of two that is too large."""
+    largest = 2.0 ** FLOATS["float16"].limit
+    return min(max(half, -largest), largest)
 
 
 @emit.register(Unequal)
@@ -53,7 +98,7 @@ def unequal(x: ir.Value, number: float, graph: Graph) -> ir.Value:
     """Where `x` is not a number, of bool."""
     if not number:
         return graph.cast(x, BOOL)
-    other = graph.constant(number, x.dtype or FLOAT)
+    other = graph.constant(number, x.dtype or graph.real)
     return graph.op("Not", graph.op("Equal", x, other, dtype=BOOL))
 
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from converter.description import Combination, Combine, Concatenate, Dot, Value
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import BOOL, FLOAT, Graph, Order, as_it_is
+from converter.targets.onnx.graph import BOOL, Graph, Order, as_it_is
 from converter.targets.onnx.masking import of_bool
 from converter.targets.onnx.normalization import unit
 
@@ -74,10 +74,10 @@ def _combined_where(
     """Multiply, Maximum or Minimum of the inputs that count: see the judge."""
 
     def where(mask: ir.Value, x: ir.Value, other: ir.Value) -> ir.Value:
-        return graph.op("Where", mask, x, other, dtype=FLOAT)
+        return graph.op("Where", mask, x, other, dtype=graph.real)
 
     if combination is Combination.MULTIPLY:
-        one = graph.constant(1, FLOAT)
+        one = graph.constant(1, graph.real)
         factors = [
             x if mask is None else where(mask, x, one)
             for x, mask in zip(inputs, counts, strict=True)
@@ -87,7 +87,7 @@ def _combined_where(
         if len(known) < len(counts):
             return product
         return where(
-            reduce(lambda a, b: graph.op("Or", a, b), known), product, graph.constant(0, FLOAT)
+            reduce(lambda a, b: graph.op("Or", a, b), known), product, graph.constant(0, graph.real)
         )
     result, some = inputs[0], counts[0]
     for x, mask in zip(inputs[1:], counts[1:], strict=True):
@@ -107,7 +107,7 @@ def _(layer: Concatenate, graph: Graph) -> None:
     axis = order.index(layer.axis % len(order))
     inputs = [graph.take(value, order) for value in values]
     if len({x.dtype for x in inputs}) > 1:
-        inputs = [graph.cast(x, FLOAT) for x in inputs]
+        inputs = [graph.cast(x, graph.real) for x in inputs]
     graph.give(graph.outputs[0], graph.op("Concat", *inputs, name=graph.prefix, axis=axis), order)
 
 

@@ -87,7 +87,7 @@ def _by_formula(
     centred = graph.op("Sub", x, graph.reduce("ReduceMean", x, *axes, keepdims=True))
     squares = graph.op("Mul", centred, centred)
     variance = graph.reduce("ReduceMean", squares, *axes, keepdims=True)
-    deviation = graph.op("Sqrt", graph.op("Add", variance, graph.constant(epsilon, FLOAT)))
+    deviation = graph.op("Sqrt", graph.op("Add", variance, graph.constant(epsilon, graph.real)))
     y = graph.op("Div", centred, deviation)
     if gamma is not None:
         y = graph.op("Mul", y, gamma)
@@ -102,7 +102,7 @@ def _(layer: GroupNormalization, graph: Graph) -> None:
     order = (0, layer.axis, *(axis for axis in range(1, rank) if axis != layer.axis))
     x = graph.floats(value, order)
     by_group = graph.op("Reshape", x, graph.constant([0, layer.groups, -1]))
-    ones, zeros = (graph.constant([number] * layer.groups, FLOAT) for number in (1, 0))
+    ones, zeros = (graph.constant([number] * layer.groups, graph.real) for number in (1, 0))
     alike = graph.op(
         "InstanceNormalization", by_group, ones, zeros, name=graph.prefix, epsilon=layer.epsilon
     )
@@ -117,12 +117,13 @@ def _(layer: GroupNormalization, graph: Graph) -> None:
 
 @emit.register(RMSNormalization)
 def _(layer: RMSNormalization, graph: Graph) -> None:
-    """Divided by the root of the mean square of the last axes."""
-    x = graph.floats(graph.inputs[0])
+    """Divided by the root of the mean square of the last axes, in float32: see `unit`."""
+    x = graph.cast(graph.floats(graph.inputs[0]), FLOAT)
     axes = range(-len(layer.scale.shape), 0)
     squares = graph.reduce("ReduceMean", graph.op("Mul", x, x), *axes, keepdims=True)
     root = graph.op("Sqrt", graph.op("Add", squares, graph.constant(layer.epsilon, FLOAT)))
-    y = graph.op("Mul", graph.op("Div", x, root), graph.weight(layer, "scale", layer.scale))
+    scale = graph.cast(graph.weight(layer, "scale", layer.scale), FLOAT)
+    y = graph.op("Mul", graph.op("Div", x, root), scale)
     graph.give(graph.outputs[0], y)
 
 
@@ -136,6 +137,11 @@ def _(layer: UnitNormalization, graph: Graph) -> None:
 
 
 def unit(x: ir.Value, axes: Sequence[int], least: float, graph: Graph) -> ir.Value:
-    """`x` divided by its L2 norm along `axes`, or by `least` where that is more."""
-    norm = graph.reduce("ReduceL2", x, *axes, keepdims=True)
-    return graph.op("Div", x, graph.op("Max", norm, graph.constant(least, FLOAT)))
+    """`x` divided by its L2 norm along `axes`, or by `least` where that is more.
+
+    In float32: squares are soon too large for float16, and `least` is zero there.
+    """
+    wide = graph.cast(x, FLOAT)
+    norm = graph.reduce("ReduceL2", wide, *axes, keepdims=True)
+    y = graph.op("Div", wide, graph.op("Max", norm, graph.constant(least, FLOAT)))
+    return graph.cast(y, x.dtype or FLOAT)

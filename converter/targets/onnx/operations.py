@@ -20,7 +20,7 @@ from converter.description import (
 )
 from converter.targets.onnx.activation import number
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import BOOL, FLOAT, INT32, INT64, Graph, Order, as_it_is
+from converter.targets.onnx.graph import BOOL, FLOAT, INT32, INT64, Graph, Order, as_it_is, type_of
 from converter.targets.onnx.pooling import left
 
 KINDS: Mapping[Function, str] = {
@@ -63,11 +63,6 @@ LOGICAL: Mapping[Function, str] = {
 """Of bool, which other tensors are made into."""
 
 
-def dtype_of(name: str) -> ir.DataType:
-    """The type in a graph of a dtype of the model."""
-    return FLOAT if name.startswith("float") else ir.DataType.from_numpy(np.dtype(name))
-
-
 @emit.register(Elementwise)
 def _(layer: Elementwise, graph: Graph) -> None:
     """One node or a few, of operands of one dtype."""
@@ -101,26 +96,30 @@ def _operand_dtype(layer: Elementwise, graph: Graph, *, first: bool) -> ir.DataT
         return BOOL
     dtypes = tuple(value.dtype for value in graph.inputs)
     if function not in COMPARISONS and function is not Function.NOT_EQUAL:
-        return dtype_of(layer.output_dtype(dtypes))
+        return type_of(layer.output_dtype(dtypes))
     floats = any(isinstance(one, float) for one in layer.operands)
     if floats or len(set(dtypes)) > 1 or not dtypes:
         return FLOAT
-    found = dtype_of(dtypes[0])
+    found = type_of(dtypes[0])
     return INT32 if found == BOOL else found
+
+
+def _is_float(x: ir.Value) -> bool:
+    return x.dtype is not None and x.dtype.is_floating_point()
 
 
 def _modulo(graph: Graph, x: ir.Value, y: ir.Value) -> ir.Value:
     """What is left, with the sign of the divisor."""
-    if x.dtype != FLOAT:
+    if not _is_float(x):
         return graph.op("Mod", x, y)
     rest = graph.op("Mod", x, y, fmod=1)
     other = graph.op("Less", graph.op("Mul", rest, y), number(graph, 0), dtype=BOOL)
-    return graph.op("Where", other, graph.op("Add", rest, y), rest, dtype=FLOAT)
+    return graph.op("Where", other, graph.op("Add", rest, y), rest, dtype=x.dtype)
 
 
 def _floor_divide(graph: Graph, x: ir.Value, y: ir.Value) -> ir.Value:
     quotient = graph.op("Div", graph.op("Sub", x, _modulo(graph, x, y)), y)
-    return graph.op("Round", quotient) if x.dtype == FLOAT else quotient
+    return graph.op("Round", quotient) if _is_float(x) else quotient
 
 
 def _expm1(graph: Graph, x: ir.Value) -> ir.Value:
@@ -130,7 +129,7 @@ def _expm1(graph: Graph, x: ir.Value) -> ir.Value:
     near = graph.op("Div", graph.op("Mul", half, number(graph, 2)), rest)
     far = graph.op("Sub", graph.op("Exp", x), number(graph, 1))
     small = graph.op("Less", graph.op("Abs", x), number(graph, 0.5), dtype=BOOL)
-    return graph.op("Where", small, near, far, dtype=FLOAT)
+    return graph.op("Where", small, near, far, dtype=x.dtype)
 
 
 def _log1p(graph: Graph, x: ir.Value) -> ir.Value:
@@ -140,7 +139,7 @@ def _log1p(graph: Graph, x: ir.Value) -> ir.Value:
     added = graph.op("Sub", u, one)
     corrected = graph.op("Mul", graph.op("Log", u), graph.op("Div", x, added))
     nothing = graph.op("Equal", added, number(graph, 0), dtype=BOOL)
-    return graph.op("Where", nothing, x, corrected, dtype=FLOAT)
+    return graph.op("Where", nothing, x, corrected, dtype=x.dtype)
 
 
 def _filled(value: float) -> Callable[[Graph, ir.Value], ir.Value]:
@@ -188,7 +187,7 @@ def _(layer: Reduce, graph: Graph) -> None:
     (value,), (output,) = graph.inputs, graph.outputs
     order = graph.order_of(value)
     axes = [order.index(axis) for axis in layer.axes]
-    wanted = dtype_of(layer.output_dtype((value.dtype,)))
+    wanted = type_of(layer.output_dtype((value.dtype,)))
     x = graph.take(value, order)
     keep = layer.keepdims
     match layer.reduction:
@@ -200,7 +199,7 @@ def _(layer: Reduce, graph: Graph) -> None:
             x = graph.cast(x, INT32) if x.dtype == BOOL else x
             y = graph.op(kind, x, dtype=INT64, axis=axes[0], keepdims=int(keep))
         case Reduction.STD | Reduction.VARIANCE:
-            y = _variance(graph.cast(x, FLOAT), axes, keep, graph)
+            y = _variance(graph.cast(x, graph.real), axes, keep, graph)
             y = graph.op("Sqrt", y) if layer.reduction is Reduction.STD else y
         case _:
             x = graph.cast(x, INT32 if wanted == BOOL else wanted)
@@ -217,7 +216,7 @@ def _variance(x: ir.Value, axes: Sequence[int], keep: bool, graph: Graph) -> ir.
 @emit.register(Matmul)
 def _(layer: Matmul, graph: Graph) -> None:
     """A node, of matrices turned where they are to be."""
-    wanted = dtype_of(layer.output_dtype(tuple(value.dtype for value in graph.inputs)))
+    wanted = type_of(layer.output_dtype(tuple(value.dtype for value in graph.inputs)))
     factors = []
     for value, turned in zip(graph.inputs, layer.transposed, strict=True):
         order: Order = as_it_is(value)
@@ -229,7 +228,7 @@ def _(layer: Matmul, graph: Graph) -> None:
 @emit.register(Einsum)
 def _(layer: Einsum, graph: Graph) -> None:
     """A node."""
-    wanted = dtype_of(layer.output_dtype(tuple(value.dtype for value in graph.inputs)))
+    wanted = type_of(layer.output_dtype(tuple(value.dtype for value in graph.inputs)))
     factors = [graph.cast(graph.take(value), wanted) for value in graph.inputs]
     y = graph.op("Einsum", *factors, name=graph.prefix, equation=layer.equation)
     graph.give(graph.outputs[0], y)
@@ -240,7 +239,7 @@ def _(layer: Cast, graph: Graph) -> None:
     """A node, if it changes anything."""
     (value,), (output,) = graph.inputs, graph.outputs
     order = graph.order_of(value)
-    graph.give(output, graph.cast(graph.take(value, order), dtype_of(layer.dtype)), order)
+    graph.give(output, graph.cast(graph.take(value, order), type_of(layer.dtype)), order)
 
 
 @emit.register(OneHot)
@@ -250,12 +249,11 @@ def _(layer: OneHot, graph: Graph) -> None:
     x = graph.take(value)
     index = graph.op("Unsqueeze", x, graph.axes(-1))
     every = graph.constant(list(range(layer.classes)), x.dtype or INT64)
-    graph.give(output, graph.cast(graph.op("Equal", index, every, dtype=BOOL), FLOAT))
+    graph.give(output, graph.cast(graph.op("Equal", index, every, dtype=BOOL), graph.real))
 
 
 @emit.register(Constant)
 def _(layer: Constant, graph: Graph) -> None:
     """A stored tensor that the source has not as one."""
-    dtype = "float32" if layer.dtype.startswith("float") else layer.dtype
-    array = np.array(layer.elements, dtype).reshape(layer.shape)
+    array = np.array(layer.elements, type_of(layer.dtype).numpy()).reshape(layer.shape)
     graph.give(graph.outputs[0], graph.added(layer, "value", array))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from converter.description import Value
-from converter.targets.onnx.graph import BOOL, FLOAT, INT32, INT64, Graph
+from converter.targets.onnx.graph import BOOL, INT32, INT64, Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ def packed(x: Value, mask: Value, graph: Graph, time_major: bool) -> ir.Value:
 
 def chosen(some: ir.Value, x: ir.Value, other: ir.Value | None, graph: Graph) -> ir.Value:
     """`x` where `some`, elsewhere `other`; zeros where that is None."""
-    rest = graph.constant(0, FLOAT) if other is None else other
-    return graph.op("Where", some, x, rest, dtype=FLOAT)
+    rest = graph.constant(0, graph.real) if other is None else other
+    return graph.op("Where", some, x, rest, dtype=graph.real)
 
 
 def spread(

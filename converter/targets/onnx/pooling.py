@@ -6,7 +6,7 @@ from converter.description import AdaptivePooling, GlobalPooling, Pool, Pooling
 from converter.errors import UnsupportedError
 from converter.targets.onnx.convolution import padding_attributes, steps_of, window_order
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import FLOAT, Graph, Order
+from converter.targets.onnx.graph import Graph, Order
 from converter.targets.onnx.masking import of_bool
 
 
@@ -44,9 +44,9 @@ def _(layer: GlobalPooling, graph: Graph) -> None:
     else:
         behind = -1 if layer.axes == (1,) else 1
         counts = graph.op("Unsqueeze", of_bool(mask, graph), graph.axes(behind))
-        kept = graph.op("Where", counts, x, graph.constant(0, FLOAT), dtype=FLOAT)
+        kept = graph.op("Where", counts, x, graph.constant(0, graph.real), dtype=graph.real)
         total = graph.reduce("ReduceSum", kept, *axes, keepdims=layer.keepdims)
-        ones = graph.cast(counts, FLOAT)
+        ones = graph.cast(counts, graph.real)
         number = graph.reduce("ReduceSum", ones, *axes, keepdims=layer.keepdims)
         y = graph.op("Div", total, number)
     graph.give(output, y, order if layer.keepdims else left(order, layer.axes))

@@ -14,7 +14,7 @@ from converter.description import (
 )
 from converter.description.preprocessing import Constants
 from converter.targets.onnx.emit import emit
-from converter.targets.onnx.graph import BOOL, FLOAT, INT64, Graph, as_it_is
+from converter.targets.onnx.graph import BOOL, INT64, Graph, as_it_is
 
 LEAST = 1e-7
 """Of a standard deviation: keras.config.epsilon()."""
@@ -35,7 +35,7 @@ def _(layer: Rescaling, graph: Graph) -> None:
 
 
 def _numbers(numbers: Constants, graph: Graph) -> ir.Value:
-    return graph.constant(numbers[0] if len(numbers) == 1 else list(numbers), FLOAT)
+    return graph.constant(numbers[0] if len(numbers) == 1 else list(numbers), graph.real)
 
 
 @emit.register(Normalization)
@@ -46,7 +46,7 @@ def _(layer: Normalization, graph: Graph) -> None:
 
     def beside(part: str, statistics: Weight | Constants) -> ir.Value:
         if not isinstance(statistics, Weight):
-            known = graph.constant(list(statistics), FLOAT)
+            known = graph.constant(list(statistics), graph.real)
         else:
             known = graph.weight(layer, part, statistics)
         return graph.op("Reshape", known, graph.constant(list(shape)))
@@ -54,7 +54,7 @@ def _(layer: Normalization, graph: Graph) -> None:
     if layer.count is not None:
         graph.weight(layer, "count", layer.count)
     x, mean = graph.floats(value), beside("mean", layer.mean)
-    least = graph.constant(LEAST, FLOAT)
+    least = graph.constant(LEAST, graph.real)
     deviation = graph.op("Max", graph.op("Sqrt", beside("variance", layer.variance)), least)
     if layer.invert:
         y = graph.op("Add", graph.op("Mul", x, deviation), mean)
@@ -74,7 +74,7 @@ def _(layer: CategoryEncoding, graph: Graph) -> None:
 def _(layer: Discretization, graph: Graph) -> None:
     """How many boundaries are not above, encoded."""
     x = graph.op("Unsqueeze", graph.floats(graph.inputs[0]), graph.axes(-1))
-    boundaries = graph.constant(list(layer.boundaries), FLOAT)
+    boundaries = graph.constant(list(layer.boundaries), graph.real)
     reached = graph.op("Not", graph.op("Less", x, boundaries, dtype=BOOL))
     index = graph.reduce("ReduceSum", graph.cast(reached, INT64), -1)
     _give_encoded(index, layer.encoding, layer.depth, graph)
@@ -88,8 +88,8 @@ def _give_encoded(index: ir.Value, encoding: Encoding, depth: int, graph: Graph)
         return
     if encoding is Encoding.ONE_HOT and value.shape[-1] == 1:
         index = graph.op("Squeeze", index, graph.axes(-1))
-    values = graph.constant([0, 1], FLOAT)
-    each = graph.op("OneHot", index, graph.constant(depth), values, dtype=FLOAT)
+    values = graph.constant([0, 1], graph.real)
+    each = graph.op("OneHot", index, graph.constant(depth), values, dtype=graph.real)
     if encoding is Encoding.MULTI_HOT:
         each = graph.reduce("ReduceMax", each, 1)
     elif encoding is Encoding.COUNT:

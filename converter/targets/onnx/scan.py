@@ -16,7 +16,7 @@ from converter.activations import Activation
 from converter.description import Direction, Layer
 from converter.gates import GATES, STATES, Cell, flat_bias_form, kernel_form
 from converter.targets.onnx.activation import activated
-from converter.targets.onnx.graph import FLOAT, INT64, Graph
+from converter.targets.onnx.graph import INT64, Graph
 
 States = tuple[ir.Value, ...]
 """h, and c for LSTM."""
@@ -78,7 +78,7 @@ def scan(
         last, product, counts = values[len(initial) :]
         new = step(product, old)
         kept = [
-            graph.op("Where", counts, one, other, dtype=FLOAT)
+            graph.op("Where", counts, one, other, dtype=graph.real)
             for one, other in zip((*new, new[0]), (*old, last), strict=True)
         ]
         return [*kept, graph.op("Identity", kept[-1])]
@@ -102,7 +102,7 @@ def scan(
 
 def _zeros(like: ir.Value, graph: Graph) -> ir.Value:
     size = graph.op("Shape", like, dtype=INT64)
-    return graph.op("ConstantOfShape", size, dtype=FLOAT)
+    return graph.zeros(size)
 
 
 def cell_scan(
@@ -129,7 +129,7 @@ def cell_scan(
     """
     form = kernel_form(direction.cell, "keras")
     kernel = graph.weight(layer, f"kernel{suffix}", direction.kernel, form)
-    products = graph.op("MatMul", x, kernel)
+    products = graph.product(x, kernel)
     added: list[ir.Value] = []
     if direction.bias is not None:
         count = direction.bias.shape[0]
@@ -138,9 +138,9 @@ def cell_scan(
         added = [graph.op("Gather", bias, graph.constant(k)) for k in range(count)]
         products = graph.op("Add", products, added[0])
     if not initial:
-        batch = graph.op("Shape", x, dtype=INT64, start=1, end=2)
+        batch = graph.op("Shape", products, dtype=INT64, start=1, end=2)
         size = graph.op("Concat", batch, graph.constant([direction.units]), axis=0)
-        zeros = graph.op("ConstantOfShape", size, dtype=FLOAT)
+        zeros = graph.zeros(size)
         initial = (zeros,) * STATES[direction.cell]
     step = _step(layer, direction, suffix, graph, added[1] if len(added) == 2 else None)
     name = graph.prefix + suffix
@@ -193,7 +193,7 @@ def _step(
         else:
             reset = graph.op("Mul", r, h_h)
         new = act(activation, graph.op("Add", x_h, reset))
-        rest = graph.op("Sub", graph.constant(1, FLOAT), z)
+        rest = graph.op("Sub", graph.constant(1, graph.real), z)
         return (graph.op("Add", graph.op("Mul", z, h), graph.op("Mul", rest, new)),)
 
     def rnn(product: ir.Value, states: States) -> States:

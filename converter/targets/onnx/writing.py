@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from converter import __version__
-from converter.description import Model, Shape, ShapeMismatchError, Value
+from converter.description import Model, Shape, ShapeMismatchError, Value, with_casts
 from converter.dtypes import FLOATS
 from converter.errors import UnsupportedError, UsageError
 from converter.metadata import STATES
@@ -36,7 +35,7 @@ from converter.targets.onnx import (  # noqa: F401  each family registers its ha
 )
 from converter.targets.onnx.emit import emit
 from converter.targets.onnx.files import write_model
-from converter.targets.onnx.graph import Graph, Tensor
+from converter.targets.onnx.graph import Graph, Tensor, type_of
 from converter.targets.onnx.names import identifier
 from converter.targets.placement import Placement
 
@@ -44,6 +43,10 @@ OLDEST, USUAL = 15, 17
 """Opsets: the first with what masks need (the size of one axis alone), and what is written where
 nobody asks: every runtime since 2022 reads it."""
 
+
+WRITTEN = ("float16", "float32")
+"""Of the dtypes of layers. In float64 onnxruntime's LSTM and GRU end in "does not support double
+yet", and its RNN is missing, as all three are in bfloat16."""
 
 Lengths = dict[tuple[str, int], str]
 """The names of free axes, by value and axis."""
@@ -101,18 +104,21 @@ def write_graph(model: Model, opset: int = USUAL) -> Written:
             code="opset",
         )
     _check_dtypes(model)
-    graph = Graph(model, opset)
-    values = [*model.inputs, *(value for call in model.calls for value in call.outputs)]
+    graph = Graph(with_casts(model), opset)
+    calls = graph.model.calls
+    values = [*model.inputs, *(value for call in calls for value in call.outputs)]
+    own = {value.name for call in model.calls for value in call.outputs}
+    own.update(value.name for value in model.inputs)
     for value in values:
         graph.names[value.name] = graph.name(value.name)
     graph.own_names = frozenset(graph.names.values())
-    graph.uses = Counter(value.name for call in model.calls for value in call.needs)
+    graph.uses = Counter(value.name for call in calls for value in call.needs)
     graph.uses.update(value.name for value in model.outputs)
     lengths = _lengths(model)
     inputs = [_described(value, graph, lengths) for value in model.inputs]
     for value, x in zip(model.inputs, inputs, strict=True):
         graph.held[value.name] = {tuple(range(len(value.shape))): x}
-    for call in model.calls:
+    for call in calls:
         graph.call = call
         emit[call.layer](call.layer, graph)
     graph.call = None
@@ -141,19 +147,19 @@ def write_graph(model: Model, opset: int = USUAL) -> Written:
         tuple(graph.tensors.values()),
         tuple(graph.placements),
         dict(graph.owners),
-        {name: new for name, new in graph.names.items() if name != new},
+        {name: new for name in sorted(own) if (new := graph.names[name]) != name},
         dict(graph.scanned),
         tuple(pairs),
     )
 
 
 def _check_dtypes(model: Model) -> None:
-    """Refuse what computes in another dtype than float32."""
+    """Refuse what computes in a dtype of which onnxruntime runs no recurrent node."""
     for layer in model.layers:
-        if layer.dtype in FLOATS and layer.dtype != "float32":
+        if layer.dtype in FLOATS and layer.dtype not in WRITTEN:
             raise UnsupportedError(
                 f"layer '{layer.name}' cannot be written as ONNX in {layer.dtype}",
-                context="onnxruntime has LSTM, GRU and RNN in float32 alone",
+                context="onnxruntime runs LSTM, GRU and RNN in float32 and float16 alone",
                 hint="--precision float32 writes it in that; --to pytorch keeps its dtypes",
                 code="onnx-dtype",
             )
@@ -180,12 +186,10 @@ def _state(given: ir.Value, following: ir.Value, graph: Graph) -> tuple[ir.Value
 
 def _described(value: Value, graph: Graph, lengths: Lengths) -> ir.Value:
     """An input of the graph."""
-    kind = np.dtype(value.dtype)
-    dtype = ir.DataType.FLOAT if kind.kind == "f" else ir.DataType.from_numpy(kind)
     return ir.Value(
         name=graph.names[value.name],
         shape=ir.Shape(_sizes(value, lengths)),
-        type=ir.TensorType(dtype),
+        type=ir.TensorType(type_of(value.dtype)),
     )
 
 
