@@ -121,6 +121,10 @@ def convert(
             from converter.verify.module import with_original
 
             verdict = with_original(verdict, read_model, source, example_inputs)
+        elif verdict is not None:
+            from converter.verify.original import with_file
+
+            verdict = with_file(verdict, read_model)
         record = _record(model, to, artefact, staging, verdict)
         if precision != "source":
             record["precision"] = precision

@@ -61,8 +61,10 @@ def _header(found: Inspection) -> Table:
     table = columns("", "")
     table.add_row("model", printable(found.name))
     table.add_row("form", printable(found.form) or "in memory")
-    version = printable(found.version) or "of unknown version"
-    table.add_row("written by", f"Keras {version}, read as {found.era}")
+    version = printable(found.version)
+    if found.form != "ONNX":
+        version = f"Keras {version or 'of unknown version'}, read as {found.era}"
+    table.add_row("written by", version or "nobody says")
     if found.sha256:
         table.add_row("sha256", printable(found.sha256[:12]))
     for word, values in (("input", found.inputs), ("output", found.outputs)):

@@ -19,6 +19,7 @@ from converter.states import with_states
 from converter.verify.comparison import compare, dtypes_of
 from converter.verify.deviation import Kept, Rounded, bounded, check_bound, deviation
 from converter.verify.inputs import cases
+from converter.verify.original import with_file
 from converter.verify.power import with_power
 from converter.verify.verdict import Comparison, Status, Verdict
 
@@ -79,7 +80,8 @@ def verify(
         return written.verdict_on(read_tensors(path), str(path))
     if max_deviation is not None:
         check_bound(max_deviation)
-    exact = with_states(read(source, era=era, arch=arch), state)
+    given = read(source, era=era, arch=arch)
+    exact = with_states(given, state)
     model = with_precision(exact, precision, half_io=half_io)
     rounded = Rounded(precision, exact) if narrows(exact, precision) else None
     if path.is_file() and _is_onnx(path):
@@ -93,7 +95,7 @@ def verify(
         verdict = verify_file(model, path, keras_python=keras_python, rounded=rounded)
     else:
         verdict = verify_folder(model, path, rounded=rounded)
-    return bounded(verdict, max_deviation)
+    return with_file(bounded(verdict, max_deviation), given)
 
 
 def _holds_tensors(path: Path) -> bool:
