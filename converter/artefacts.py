@@ -175,6 +175,12 @@ def _state_dict(model: Model, name: str, _options: Options) -> Artefact:
     return StateDict(model, name)
 
 
+def _keras_weights(model: Model, name: str, options: Options) -> Artefact:
+    from converter.keras_weights import KerasWeights
+
+    return KerasWeights(model, name, options)
+
+
 def _onnx(model: Model, name: str, options: Options) -> Artefact:
     from converter.onnx_file import OnnxFile
 
@@ -192,6 +198,7 @@ TARGETS: Mapping[str, Target] = {
     "h5": _keras("h5"),
     "weights.h5": _keras("weights.h5"),
     "state-dict": Target(".safetensors", _state_dict),
+    "keras-weights": Target(".h5", _keras_weights),
 }
 """What `convert` can write."""
 

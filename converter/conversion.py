@@ -99,6 +99,10 @@ def convert(
         from converter.state_dict import read_recurrent
 
         read_model = read_recurrent(source, era=era, arch=arch)
+    elif to == "keras-weights":
+        from converter.keras_weights import read_layers
+
+        read_model = read_layers(source, era=era, arch=arch)
     else:
         from converter.readers import read
 

@@ -62,8 +62,9 @@ def show_conversion(console: Console, done: Conversion) -> None:
     else:
         show(console, Text(f"nothing written for {source}: it would not be the same", style="bold"))
     table = columns("", "", "", right=(1,))
+    target = done.record.get("target", "")
     for path in done.files:
-        table.add_row(printable(str(path)), _size(path), _words(path))
+        table.add_row(printable(str(path)), _size(path), _words(path, target))
     if done.files:
         show(console, table, indent=2)
     for layer, notes in done.record.get("rewritten", {}).items():
@@ -71,8 +72,11 @@ def show_conversion(console: Console, done: Conversion) -> None:
             line = f"  rewritten: layer '{printable(layer)}', {printable(note)}"
             console.print(Text(line), soft_wrap=True)
     for old, new in done.record.get("renamed", {}).items():
-        where = "ONNX" if done.record.get("target") == "onnx" else "Keras"
+        where = "ONNX" if target == "onnx" else "Keras"
         line = f"  renamed: {printable(old)} is {printable(new)} in {where}"
+        console.print(Text(line), soft_wrap=True)
+    for module, why in done.record.get("no_layer_of_keras", {}).items():
+        line = f"  no layer of Keras: {printable(module)}, {printable(why)}; its tensors are kept"
         console.print(Text(line), soft_wrap=True)
     for left_out in done.model.source.dropped:
         console.print(Text(f"  left out: {printable(left_out)}"), soft_wrap=True)
@@ -86,8 +90,10 @@ def show_conversion(console: Console, done: Conversion) -> None:
     console.print(Text(f"  help:  {printable(command)}"), soft_wrap=True)
 
 
-def _words(path: Path) -> str:
+def _words(path: Path, target: str) -> str:
     """What a file of an output is."""
+    if target == "keras-weights" and path.suffix == ".h5":
+        return "the weights, for load_weights(..., by_name=True)"
     ends = (end for end in ENDS if path.name.endswith(end))
     return FILES.get(path.name) or ENDS.get(next(ends, ""), "")
 

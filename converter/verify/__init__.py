@@ -59,6 +59,7 @@ def verify(
     Raises:
         ConverterError: One of them cannot be read.
     """
+    from converter.keras_weights import is_checkpoint
     from converter.readers import read
 
     if artefact is None:
@@ -78,6 +79,12 @@ def verify(
 
         written = StateDict(read_recurrent(source, era=era, arch=arch), path.name)
         return written.verdict_on(read_tensors(path), str(path))
+    if arch is None and path.is_file() and is_checkpoint(source):
+        from converter.artefacts import Options
+        from converter.keras_weights import KerasWeights, read_layers
+
+        weights = KerasWeights(read_layers(source), path.name, Options(keras_python))
+        return weights.verify(path.parent, str(path))
     if max_deviation is not None:
         check_bound(max_deviation)
     given = read(source, era=era, arch=arch)

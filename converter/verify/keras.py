@@ -23,7 +23,8 @@ from converter.gates import Array
 from converter.judge import Judge
 from converter.ledger import wrong_arrays
 from converter.runtimes import keras as runtime
-from converter.targets.keras import Dialect, Written, write_file, write_model
+from converter.targets.keras import Dialect, Written, write_file, write_legacy_weights, write_model
+from converter.targets.placement import Placement
 from converter.verify.comparison import answers_of_judge, compare
 from converter.verify.deviation import Rounded, deviation
 from converter.verify.inputs import Case, cases
@@ -82,8 +83,72 @@ def verify_file(
     if alone and wrong:
         return replace(_decided(verdict, ""), layer=_first_wrong(written, tensors))
     back = _with_tensors(written, tensors) if alone else read(path)
-    inputs = tuple(cases(model))
     exact = not any(one.lossy for one in written.placements)
+    said = "" if ours else "; its arrays have other names, so that no bits were compared"
+    config = written.config if alone else None
+    decided = _answered(
+        verdict, model, back, path, keras_python, config, said=said, exact=exact, rounded=rounded
+    )
+    if decided.status is Status.DIFFERS:
+        return replace(decided, layer=_first_wrong(written, tensors) if ours else "")
+    form = "weights.h5" if alone else "h5" if legacy else "keras"
+    return with_power(decided, model, lambda drawn: _written_again(drawn, form, exact=exact))
+
+
+def verify_weights(
+    model: Model,
+    path: Path,
+    others: Sequence[Placement],
+    *,
+    name: str = "",
+    keras_python: str | os.PathLike[str] | None = None,
+    rounded: Rounded | None = None,
+) -> Verdict:
+    """Hold a legacy file of weights alone against the layers that it is of.
+
+    Args:
+        model: Each layer on an input of its own.
+        path: The file.
+        others: What is in it of no layer.
+        name: As for `verify_file`.
+        keras_python: As for `verify_file`.
+        rounded: As for `verify_file`.
+    """
+    written = write_model(model, Dialect.LEGACY)
+    placements = (*written.placements, *others)
+    tensors = {one.name: one.read() for one in _arrays_of_file(path)}
+    wrong = tuple(wrong_arrays(placements, tensors))
+    known = sum(len(one.weight.stored) for one in placements)
+    verdict = Verdict(
+        status=Status.EQUAL,
+        original=Path(model.source.path).name or model.name,
+        artefact=name or str(path),
+        reason="",
+        arrays=known - len(wrong),
+        wrong_arrays=wrong,
+    )
+    if wrong:
+        return replace(_decided(verdict, ""), layer=_first_wrong(written, tensors))
+    back = _with_tensors(written, tensors)
+    config = write_model(model).config
+    decided = _answered(verdict, model, back, path, keras_python, config, rounded=rounded)
+    return with_power(decided, model, lambda drawn: _written_again(drawn, "legacy", exact=True))
+
+
+def _answered(
+    verdict: Verdict,
+    model: Model,
+    back: Model,
+    path: Path,
+    keras_python: str | os.PathLike[str] | None,
+    config: Mapping[str, object] | None,
+    *,
+    said: str = "",
+    exact: bool = True,
+    rounded: Rounded | None = None,
+) -> Verdict:
+    """The verdict with what was read back in the judge, and with Keras itself, where it is."""
+    inputs = tuple(cases(model))
     try:
         compared = _judged(model, back, inputs, exact=exact)
     except ConverterError as error:
@@ -92,9 +157,7 @@ def verify_file(
         answers = answers_of_judge(Judge(back), inputs)
         verdict = replace(verdict, deviation=deviation(rounded, model, inputs, answers, compared))
     by_keras: list[Comparison] = []
-    said = "" if ours else "; its arrays have other names, so that no bits were compared"
     if keras_python or runtime.is_here():
-        config = written.config if alone else None
         try:
             by_keras, more = _run(model, path, inputs, keras_python, config)
             said += more
@@ -104,23 +167,22 @@ def verify_file(
             if keras_python:
                 raise
             said += f"; {error.message}: {error.context}"
-    verdict = replace(verdict, comparisons=(*compared, *by_keras))
-    decided = _decided(verdict, said)
-    if decided.status is Status.DIFFERS:
-        return replace(decided, layer=_first_wrong(written, tensors) if ours else "")
-    form = "weights.h5" if alone else "h5" if legacy else "keras"
-    return with_power(decided, model, lambda drawn: _written_again(drawn, form, exact=exact))
+    return _decided(replace(verdict, comparisons=(*compared, *by_keras)), said)
 
 
 def _written_again(model: Model, form: str, *, exact: bool) -> list[Comparison]:
     """What a model answers that the same code writes, read back."""
     from converter.readers import read
 
-    written = write_model(model, Dialect.LEGACY if form == "h5" else Dialect.KERAS_3)
+    legacy = form in ("h5", "legacy")
+    written = write_model(model, Dialect.LEGACY if legacy else Dialect.KERAS_3)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"drawn.{form}"
-        write_file(path, written, form)
-        if form == "weights.h5":
+        if form == "legacy":
+            write_legacy_weights(path, written)
+        else:
+            write_file(path, written, form)
+        if form in ("weights.h5", "legacy"):
             tensors = {one.name: one.read() for one in _arrays_of_file(path)}
             return _judged(model, _with_tensors(written, tensors), tuple(cases(model)), exact=exact)
         return _judged(model, read(path), tuple(cases(model)), exact=exact)

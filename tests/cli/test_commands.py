@@ -252,7 +252,7 @@ USAGE = [
     (
         "convert model.h5 --to tea",
         'Invalid value "tea" for --to. Choose from: "pytorch", "onnx", "keras", "h5", '
-        '"weights.h5", "state-dict".',
+        '"weights.h5", "state-dict", "keras-weights".',
         "ifco convert --help",
     ),
     (

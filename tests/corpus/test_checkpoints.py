@@ -10,9 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import converter
 from converter.readers.file import File
 from converter.readers.torch import checkpoint
 from converter.readers.torch.recurrent import recurrent_modules
+from converter.runtimes import keras
 
 FINK = "models/astrolabsoftware+fink-science"
 DELFT = "models/kermitt2+delft/24eae41c53"
@@ -95,3 +97,65 @@ def test_the_tensors_of_other_peoples_checkpoints_are_those_of_torch(
         one.name: f"{one.what} ({one.units}) {one.depth}{' both' if one.bidirectional else ''}"
         for one in modules
     } == FOUND[path]
+
+
+@pytest.fixture
+def without_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Keras says of such files is in tests/test_keras_weights.py."""
+    monkeypatch.setattr(keras, "is_here", lambda: False)
+
+
+@pytest.mark.usefixtures("without_keras")
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: "/".join(path.split("/")[1:3]))
+def test_the_weights_of_other_people_become_keras_weights(
+    path: str, corpus: Path, tmp_path: Path
+) -> None:
+    done = converter.convert(corpus / path, to="keras-weights", out=tmp_path / "w.h5")
+    assert done.verdict is not None
+    assert done.verdict.status.value == "equal"
+    assert done.verdict.wrong_arrays == ()
+    assert done.record["no_layer_of_keras"] == {}
+    kinds = [one["class"] for one in done.record["layers"].values()]
+    recurrent = sum(int(one.split(") ")[1].split()[0]) for one in FOUND[path].values())
+    assert sum(kind in ("LSTM", "GRU", "Bidirectional") for kind in kinds) == recurrent
+    tensors = checkpoint.read(File.at(corpus / path)).tensors
+    weights = {name for name in tensors if not name.startswith("optimizer/")}
+    assert {entry["source"] for entry in done.record["tensors"]} == weights
+
+
+GRUS = {
+    "bigru1": ("onnx::GRU_348", "onnx::GRU_349", "onnx::GRU_347"),
+    "bigru2": ("onnx::GRU_392", "onnx::GRU_393", "onnx::GRU_391"),
+}
+"""W, R and B of the two nodes of the ONNX file."""
+
+
+def of_onnx(array: np.ndarray) -> np.ndarray:
+    """Gates z, r, h as PyTorch has them: r, z, n."""
+    z, r, n = np.split(array, 3)
+    return np.concatenate([r, z, n])
+
+
+def test_a_checkpoint_and_the_onnx_file_beside_it_are_one_training(corpus: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    folder = corpus / DELFT
+    path = folder / "data/models/textClassification/copyright_gru/model_weights.pth"
+    tensors = checkpoint.read(File.at(path)).tensors
+    exported = onnx.load(folder / "exported_models/copyright-gru.onnx/classifier.onnx")
+    held = {one.name: onnx.numpy_helper.to_array(one) for one in exported.graph.initializer}
+    compared = {}
+    for name in ("dense1", "dense2"):
+        for part in ("weight", "bias"):
+            compared[f"{name}.{part}"] = held[f"model.{name}.{part}"]
+    for name, (w, r, b) in GRUS.items():
+        for direction, end in enumerate(("", "_reverse")):
+            compared[f"{name}.weight_ih_l0{end}"] = of_onnx(held[w][direction])
+            compared[f"{name}.weight_hh_l0{end}"] = of_onnx(held[r][direction])
+            input_bias, recurrent_bias = np.split(held[b][direction], 2)
+            compared[f"{name}.bias_ih_l0{end}"] = of_onnx(input_bias)
+            compared[f"{name}.bias_hh_l0{end}"] = of_onnx(recurrent_bias)
+    assert set(compared) == set(tensors)
+    for name, array in compared.items():
+        assert array.tobytes() == tensors[name].read().tobytes(), name
+    z_first = held[GRUS["bigru1"][0]][0]
+    assert not np.array_equal(z_first, tensors["bigru1.weight_ih_l0"].read())  # the order counts

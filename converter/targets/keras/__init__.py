@@ -11,7 +11,13 @@ so that the meaning stays, and refused by name where Keras has no words for it.
 from __future__ import annotations
 
 from converter.targets.keras.emit import Dialect
-from converter.targets.keras.files import write_archive, write_file, write_legacy, write_weights
+from converter.targets.keras.files import (
+    write_archive,
+    write_file,
+    write_legacy,
+    write_legacy_weights,
+    write_weights,
+)
 from converter.targets.keras.writing import Written, write_model
 
 __all__ = [
@@ -20,6 +26,7 @@ __all__ = [
     "write_archive",
     "write_file",
     "write_legacy",
+    "write_legacy_weights",
     "write_model",
     "write_weights",
 ]

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -91,14 +91,32 @@ def write_legacy(path: Path, written: Written) -> None:
         file.attrs["keras_version"] = _text(KERAS_2)
         file.attrs["backend"] = _text("tensorflow")
         file.attrs["model_config"] = _text(_json(written.config))
-        weights = file.create_group("model_weights")
-        weights.attrs["keras_version"] = _text(KERAS_2)
-        weights.attrs["backend"] = _text("tensorflow")
-        _list(weights, "layer_names", [group.name for group in written.groups])
-        for group in written.groups:
-            _list(weights.create_group(group.name), "weight_names", list(group.weights))
-        for placement in written.placements:
-            _put(weights, placement, disk)
+        _put_groups(file.create_group("model_weights"), written, disk)
+
+
+def write_legacy_weights(path: Path, written: Written, others: Sequence[Placement] = ()) -> None:
+    """The weights of such a file alone, as `save_weights` of Keras 2 wrote them.
+
+    Args:
+        path: Of the new file.
+        written: The layers.
+        others: Arrays of no layer, which Keras does not look at.
+    """
+    with _hdf5(path) as (file, disk):
+        _put_groups(file, written, disk)
+        for placement in others:
+            _put(file, placement, disk)
+
+
+def _put_groups(weights: h5py.Group, written: Written, disk: Disk) -> None:
+    """A group for each layer, and which are there."""
+    weights.attrs["keras_version"] = _text(KERAS_2)
+    weights.attrs["backend"] = _text("tensorflow")
+    _list(weights, "layer_names", [group.name for group in written.groups])
+    for group in written.groups:
+        _list(weights.create_group(group.name), "weight_names", list(group.weights))
+    for placement in written.placements:
+        _put(weights, placement, disk)
 
 
 def _text(text: str) -> np.bytes_:
