@@ -3,8 +3,9 @@
 The judge computes the model once more with each of `mistakes`. One is seen where it moves an output
 by more than twice the tolerance, so that no answer could be within the tolerance of both. What the
 weights in hand do not show (the biases of a new model are zeros) is shown by the same architecture
-with weights drawn anew, written by the code that wrote the artefact. A mistake that moves nothing
-there either is none in this model.
+with weights drawn anew, written by the code that wrote the artefact; in float32 where the model
+computes in half precision, whose rounding is as large as a mistake. One that moves nothing there
+either is none in this model.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from math import prod
 import numpy as np
 
 from converter.description import ConvLSTM, Dense, Layer, Model, Recurrent, Weight
-from converter.dtypes import as_type, is_float
+from converter.dtypes import HALVES, as_type, is_float
 from converter.gates import Array
 from converter.judge import Judge
+from converter.precision import with_precision
+from converter.verify.comparison import dtypes_of
 from converter.verify.inputs import Case, cases
 from converter.verify.mistakes import inner_of, mistakes
 from converter.verify.verdict import Comparison, Power, Status, Verdict
@@ -48,6 +51,9 @@ def with_power(verdict: Verdict, model: Model, again: Again) -> Verdict:
     if not unseen:
         return replace(verdict, power=Power(mistakes=tried)) if tried else verdict
     drawn = redrawn(model)
+    if dtypes_of(model) & HALVES:
+        drawn = with_precision(drawn, "float32")
+        inputs = tuple(cases(drawn))
     compared = again(drawn)
     wrong = next((one for one in compared if one.reason and one.conditioned), None)
     if wrong is not None:
