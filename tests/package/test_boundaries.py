@@ -25,6 +25,8 @@ HOMES = {
     "torch": (
         "converter/targets/torch/*",
         "converter/runtimes/torch.py",
+        "converter/readers/torch/exported/activations.py",
+        "converter/readers/torch/exported/own.py",
         "converter/readers/torch/exported/tracing.py",
         "converter/readers/torch/exported/whole.py",
     ),
@@ -38,6 +40,9 @@ HOMES = {
     "matplotlib": ("converter/report/*",),
 }
 HEAVY = frozenset(HOMES)
+
+# What a target copies into files, the reader knows again by its code.
+KNOWN_AGAIN = {"converter/readers/torch/exported/own.py": "converter.targets.torch"}
 # A framework behind another package's door.
 DOORS = {"safetensors.torch": "torch", "safetensors.tensorflow": "tensorflow"}
 
@@ -105,7 +110,11 @@ def offences(file: str, source: str) -> list[str]:
             and not within(module, *(f"converter.{name}" for name in CORE))
         ):
             rule = "this file stands on NumPy and the standard library alone"
-        elif box and within(module, *(f"converter.{other}" for other in others)):
+        elif (
+            box
+            and within(module, *(f"converter.{other}" for other in others))
+            and not within(module, KNOWN_AGAIN.get(file, "-"))
+        ):
             rule = f"{box}/ knows the model and none of its neighbours"
         else:
             continue

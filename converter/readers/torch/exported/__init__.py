@@ -1,7 +1,8 @@
 """A PyTorch module as a model: traced by torch.export, and lifted into layers.
 
-`traced.py` is what is between: steps, without torch. `tracing.py` and `whole.py` make them, and
-they alone import torch; the others make layers of them, a file for each family.
+`traced.py` is what is between: steps, without torch. `tracing.py`, `whole.py`, `own.py` and
+`activations.py` make them, and they alone import torch; the others make layers of them, a file for
+each family.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from converter.arrays import sha256
 from converter.description import Model, Source
 from converter.errors import MissingExtraError, UsageError
 from converter.readers.torch.exported import (  # noqa: F401  each family registers its handlers
+    cells,
     core,
     indexing,
     operations,

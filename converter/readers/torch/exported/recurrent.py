@@ -15,6 +15,7 @@ from converter.description import (
     Noise,
     Recurrent,
     Value,
+    Weight,
 )
 from converter.gates import STATES, Cell, kernel_form, split_bias_form
 from converter.readers.torch.exported.held import (
@@ -41,7 +42,7 @@ BATCH_FIRST = (1, 0, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class _Begin:
+class Begin:
     """What a recurrent layer of PyTorch begins with.
 
     Attributes:
@@ -61,7 +62,7 @@ def _(lifting: Lifting, step: Step) -> Lifted:
     tensor = lifting.tensor(step["x"])
     x = lifting.arranged(tensor, range(3) if step["batch_first"] else BATCH_FIRST)
     weights = _weights(lifting, step, count)
-    begin = _begin(lifting, step, STATES[cell], count)
+    start = begin(lifting, step, STATES[cell], step["layers"] * count)
     finals: list[Sequence[Value]] = []
     for k in range(step["layers"]):
         part = f"_l{k}" if step["layers"] > 1 else ""
@@ -71,8 +72,8 @@ def _(lifting: Lifting, step: Step) -> Lifted:
             between = Dropout(name=name, noise=Noise.DROPOUT, rate=rate, **computing(x.dtype))
             (x,) = lifting.call(between, (x,), x.dtype)
         own = weights[k * count : (k + 1) * count]
-        layer = lifting.shared(step, _maker(step, own, x.dtype, bool(begin.buffers)), part=part)
-        states = [one for each in begin.states[k * count : (k + 1) * count] for one in each]
+        layer = lifting.shared(step, _maker(step, own, x.dtype, bool(start.buffers)), part=part)
+        states = [one for each in start.states[k * count : (k + 1) * count] for one in each]
         x, *last = lifting.call(layer, (x, *states), x.dtype)
         finals += [last[i : i + STATES[cell]] for i in range(0, len(last), STATES[cell])]
     first, second, _ = tensor.sizes
@@ -82,8 +83,8 @@ def _(lifting: Lifting, step: Step) -> Lifted:
         Stacked(tuple(whole(own[k], (batch, own[k].shape[1])) for own in finals))  # type: ignore[arg-type]
         for k in range(STATES[cell])
     )
-    if begin.buffers:
-        lifting.keeps(step, begin.buffers, stacks)
+    if start.buffers:
+        lifting.keeps(step, start.buffers, stacks)
     return (Held(x, axes, (first, second, x.shape[2])), *stacks)  # type: ignore[arg-type]
 
 
@@ -131,19 +132,30 @@ def _direction(step: Step, weights: Sequence[Parameter], backward: bool) -> Dire
         cell=cell,
         kernel=weight_of([kernel], form),
         recurrent_kernel=weight_of([recurrent_kernel], form),
-        bias=weight_of(biases, split_bias_form(cell, "torch", 2)) if biases else None,
+        bias=bias_of(cell, biases),
         activation=activation,
         go_backwards=backward,
     )
 
 
-def _begin(lifting: Lifting, step: Step, states: int, count: int) -> _Begin:
-    """The states of the first step, of each layer and direction."""
+def bias_of(cell: Cell, biases: Sequence[Parameter]) -> Weight | None:
+    """The biases of a direction as one weight; None without any.
+
+    Zeros that are not trained stand in the second where there is one bias, as `convert` writes it.
+    """
+    if not biases:
+        return None
+    second = biases[1]
+    alone = cell is not Cell.GRU and not second.trained and not second.read().any()
+    return weight_of(biases, split_bias_form(cell, "torch", 1 if alone else 2))
+
+
+def begin(lifting: Lifting, step: Step, states: int, layers: int) -> Begin:
+    """The states of the first step, of each layer and direction: `layers` of them."""
     lifted = [lifting.of(ref) for ref in step["states"]]
     zeros = [isinstance(one, Filled) and not one.number for one in lifted]
-    layers = step["layers"] * count
     if all(zeros):
-        return _Begin(((),) * layers)
+        return Begin(((),) * layers)
     buffers = [one for one in lifted if isinstance(one, Parameter)]
     kept = [one for one in buffers if one.name in lifting.traced.changed]
     if kept:
@@ -154,12 +166,12 @@ def _begin(lifting: Lifting, step: Step, states: int, count: int) -> _Begin:
                 "set them to zeros before the module is read, as a layer of Keras begins",
                 "kept-state",
             )
-        return _Begin(((),) * layers, tuple(kept))
+        return Begin(((),) * layers, tuple(kept))
     parts = [
         None if zero else _parts(lifting, step, ref, layers)
         for ref, zero in zip(step["states"], zeros, strict=True)
     ]
-    return _Begin(
+    return Begin(
         tuple(
             tuple(_state(lifting, [None if own is None else own[k] for own in parts]))
             for k in range(layers)

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from converter.description import Call, Concatenate, Model, Recurrent, Slice, Value
+from converter.description import (
+    Call,
+    Concatenate,
+    Elementwise,
+    ExpandDims,
+    Function,
+    Model,
+    Recurrent,
+    Slice,
+    Value,
+)
 from converter.description.indexing import WHOLE
 from converter.gates import STATES
 
 
 def tidied(model: Model) -> Model:
     """The model with recurrent layers that give what is read."""
-    model = model.until(*model.outputs)
+    model = _with_zeros(model.until(*model.outputs))
     users = _users(model)
     outputs = {value.name for value in model.outputs}
     given: dict[str, Value] = {}
@@ -33,6 +43,56 @@ def tidied(model: Model) -> Model:
         model,
         calls=tuple(calls),
         outputs=tuple(given.get(value.name, value) for value in model.outputs),
+    )
+
+
+def _with_zeros(model: Model) -> Model:
+    """The model with sequences that a mask is multiplied into as layers that return zeros there."""
+    users = _users(model)
+    outputs = {value.name for value in model.outputs}
+    zeroed: dict[str, Value] = {}
+    changed: dict[str, Call] = {}
+    for call in model.calls:
+        sequence = call.outputs[0]
+        reads = users.get(sequence.name, [])
+        if (
+            isinstance(call.layer, Recurrent)
+            and not _is_called_again(model, call)
+            and sequence.name not in outputs
+            and len(reads) == 1
+            and _is_of_mask(reads[0], sequence, call.mask, model)
+        ):
+            zeroed[reads[0].outputs[0].name] = sequence
+            layer = replace(call.layer, zero_output_for_mask=True)
+            changed[sequence.name] = replace(call, layer=layer)
+    calls = [
+        changed.get(call.outputs[0].name, call)
+        for call in model.calls
+        if call.outputs[0].name not in zeroed
+    ]
+    return replace(
+        model,
+        calls=tuple(
+            replace(call, inputs=tuple(zeroed.get(v.name, v) for v in call.inputs))
+            for call in calls
+        ),
+        outputs=tuple(zeroed.get(value.name, value) for value in model.outputs),
+    ).until(*(zeroed.get(value.name, value) for value in model.outputs))
+
+
+def _is_of_mask(call: Call, sequence: Value, mask: Value | None, model: Model) -> bool:
+    """Whether it multiplies a sequence by its mask, and does nothing else."""
+    layer, factors = call.layer, [value for value in call.inputs if value != sequence]
+    if not isinstance(layer, Elementwise) or layer.function is not Function.MULTIPLY:
+        return False
+    makes = [one for one in model.calls if factors and one.outputs[0] == factors[0]]
+    return (
+        mask is not None
+        and layer.operands == (None, None)
+        and len(makes) == 1
+        and isinstance(makes[0].layer, ExpandDims)
+        and makes[0].layer.axes == (2,)
+        and makes[0].inputs == (mask,)
     )
 
 
@@ -67,6 +127,9 @@ def _plan(call: Call, users: Mapping[str, list[Call]], outputs: set[str]) -> _Pl
     sequence, *states = call.outputs
     reads = users.get(sequence.name, [])
     used = any(value.name in outputs or value.name in users for value in states)
+    if call.mask and len(call.inputs) > 1 and not layer.starts_from_state:
+        new = replace(layer, return_state=used)  # the last output need not be the last state
+        return _Plan(replace(call, layer=new, outputs=(sequence, *(states if used else ()))), {})
     # The last step of both directions is no state: the backward half has read one step there.
     ends = [one for one in reads if _is_last(one, sequence)] if layer.backward is None else []
     if sequence.name in outputs or len(ends) < len(reads):

@@ -29,7 +29,7 @@ from torch.utils import _pytree as pytree
 from converter.arrays import sha256
 from converter.errors import ReadError, UnsupportedError, UsageError
 from converter.gates import Array
-from converter.readers.torch.exported import whole
+from converter.readers.torch.exported import own, whole
 from converter.readers.torch.exported.traced import (
     Line,
     Parameter,
@@ -204,7 +204,7 @@ def _exported(flat: Flat) -> ExportedProgram:
 
 def _export(flat: Flat, example: tuple[torch.Tensor, ...]) -> ExportedProgram:
     axes = tuple(dict.fromkeys(range(one.dim()), Dim.AUTO) for one in example)
-    with warnings.catch_warnings(), torch.no_grad(), _without_log(), whole.kept():
+    with warnings.catch_warnings(), torch.no_grad(), _without_log(), own.kept(flat), whole.kept():
         warnings.simplefilter("ignore")  # of tensors that are attributes, which stay what they are
         return export(flat, example, dynamic_shapes=(axes,))
 
