@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from converter.description import operations
 from converter.gates import Array
 
 
@@ -46,7 +47,7 @@ FLOATS = {
 }
 """IEEE 754, and bfloat16: float32 without the last 16 bits of the significand."""
 
-HALVES = frozenset({"float16", "bfloat16"})
+HALVES = operations.HALVES
 """Types whose rounding is a part of what a model means: nobody would call it noise."""
 
 
@@ -114,9 +115,4 @@ def coarsest(names: Collection[str]) -> str:
 
 def wider(one: str, other: str) -> str:
     """The smallest type that holds the numbers of both."""
-    if one == other:
-        return one
-    if {one, other} == HALVES:
-        return "float32"
-    order = ("float16", "bfloat16", "float32", "float64")
-    return max(one, other, key=order.index)
+    return operations.float_of((one, other))

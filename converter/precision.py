@@ -11,28 +11,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from converter.description import (
-    Attention,
     Call,
     Cast,
     Discretization,
     Layer,
-    MaskedSoftmax,
     Model,
-    MultiHeadAttention,
-    Operation,
     TimeDistributed,
     Value,
     Weight,
 )
 from converter.dtypes import FLOATS, as_type, is_float, numpy_dtype, wider
-from converter.errors import UnsupportedError, UsageError
+from converter.errors import UsageError
 from converter.gates import Array, Form
 
 PRECISIONS = ("source", "float16", "float32", "float64")
 """As the source computes, or in one dtype throughout."""
-
-ONLY_FLOAT32 = (Attention, Discretization, MaskedSoftmax, MultiHeadAttention, Operation)
-"""Layers that are known in float32 alone."""
 
 
 def with_precision(model: Model, precision: str, *, half_io: bool = False) -> Model:
@@ -46,7 +39,6 @@ def with_precision(model: Model, precision: str, *, half_io: bool = False) -> Mo
 
     Raises:
         UsageError: It is none of them; there is no float16 that inputs could be of.
-        UnsupportedError: A layer computes otherwise in that dtype.
     """
     if half_io and precision != "float16":
         raise UsageError(
@@ -120,18 +112,12 @@ def _cast_back(model: Model, outputs: Sequence[Value]) -> Model:
 
 
 def _in(layer: Layer, dtype: str) -> Layer:
-    inner = layer.layer if isinstance(layer, TimeDistributed) else layer
-    if isinstance(inner, ONLY_FLOAT32) and dtype != "float32":
-        raise UnsupportedError(
-            f"layer '{layer.name}' is not known in {dtype}",
-            context=f"{type(inner).__name__} with --precision {dtype}",
-            hint="leave --precision out, or use float32",
-            code="precision",
-        )
     if isinstance(layer, TimeDistributed):
         layer = replace(layer, layer=_in(layer.layer, dtype))
     if layer.dtype not in FLOATS:  # the dtype of an operation's result
         return layer
+    if isinstance(layer, Discretization):  # it compares what it is given, in any dtype
+        layer = replace(layer, autocast=False)
     return replace(layer, dtype=dtype, variable_dtype=dtype)
 
 

@@ -16,7 +16,8 @@ class Masked(Enum):
 
     The three differ in a row that is masked whole alone: elsewhere such scores weigh nothing.
 
-    LOWERED: 1e9 less, in float32, where scores below 32 are lost in it: their mean is left.
+    LOWERED: 1e9 less (65504 in float16), rounded as the layer computes: of scores below 32 in
+        float32 nothing is left in it but their mean.
     EQUAL: all alike, and so the mean.
     ZERO: nothing, zeros.
     """
@@ -104,6 +105,8 @@ class MultiHeadAttention(Layer):
         causal: A step of the query sees no later step of the value.
         masked: What becomes of masked scores.
         return_scores: A second output is the weights, (B, N, T, S).
+        scale_is_float32: 1 / sqrt(D), by which scores are multiplied, is rounded to float32,
+            whatever the layer computes in, as Keras 3 does.
     """
 
     query: Projection
@@ -115,6 +118,7 @@ class MultiHeadAttention(Layer):
     causal: bool
     masked: Masked
     return_scores: bool
+    scale_is_float32: bool = True
 
     @property
     def heads(self) -> int:

@@ -19,10 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from converter.description.model import Call, Model, Value
-from converter.description.operations import Cast
-
-WIDTHS = {"float16": 1, "bfloat16": 1, "float32": 2, "float64": 3}
-"""The dtypes that are cast, by the place that is wide enough for those before it."""
+from converter.description.operations import HALVES, WIDTHS, Cast
 
 
 def with_casts(model: Model) -> Model:
@@ -49,8 +46,9 @@ class _Casting:
         if not layer.autocast and layer.casts_weights:
             self._calls.append(call)
             return
-        if not layer.autocast:  # it computes in what holds both, and casts its result
-            dtype = max([dtype, *_floats(call)], key=WIDTHS.__getitem__)
+        if not layer.autocast:  # it computes in what it is given, and casts its result
+            least = dtype if dtype in HALVES else "float32"
+            dtype = max([least, *_floats(call)], key=WIDTHS.__getitem__)
         inputs = tuple(self._as(value, dtype) for value in call.inputs)
         if dtype == layer.dtype:
             self._calls.append(replace(call, inputs=inputs))

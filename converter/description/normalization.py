@@ -85,6 +85,11 @@ class GroupNormalization(Layer):
     beta: Weight | None
     epsilon: float
 
+    @property
+    def casts_weights(self) -> bool:
+        """No: in a narrow dtype, it computes in float32 and casts its result."""
+        return False
+
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Unchanged."""
         (x,) = inputs

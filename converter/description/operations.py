@@ -15,6 +15,12 @@ Number = float | int | bool
 
 FLOAT = "float32"
 
+WIDTHS = {"float16": 1, "bfloat16": 1, "float32": 2, "float64": 3}
+"""The floating point types, by the place that is wide enough for those before it."""
+
+HALVES = frozenset({"float16", "bfloat16"})
+"""Neither of them holds the numbers of the other."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Layer):
@@ -133,13 +139,13 @@ class Elementwise(Operation):
         return (broadcast(inputs),)
 
     def output_dtype(self, inputs: tuple[str, ...]) -> str:
-        """That of the inputs, bool for a test, float32 where any operand is no whole number."""
+        """That of the inputs, bool for a test, a float where any operand is no whole number."""
         if self.function in TESTS:
             return "bool"
         values = inputs[1:] if self.operands[0] is None and self._chooses else inputs
         numbers = self.operands[1:] if self._chooses else self.operands
         if self.function not in OF_WHOLE or any(isinstance(one, float) for one in numbers):
-            return FLOAT
+            return float_of(values)
         return common_dtype(values)
 
     @property
@@ -148,15 +154,22 @@ class Elementwise(Operation):
         return self.function is Function.WHERE
 
 
+def float_of(dtypes: tuple[str, ...]) -> str:
+    """The floating point type that holds those of several tensors; float32 where there is none."""
+    floats = {one for one in dtypes if one in WIDTHS} or {FLOAT}
+    widest = max(floats, key=WIDTHS.__getitem__)
+    return FLOAT if floats >= HALVES and WIDTHS[widest] < WIDTHS[FLOAT] else widest
+
+
 def common_dtype(dtypes: tuple[str, ...]) -> str:
-    """The dtype of several tensors: float32 if any of them has it.
+    """The dtype of several tensors: a float if any of them is one.
 
     Raises:
         ShapeMismatchError: They are different whole numbers.
     """
     different = set(dtypes)
-    if not different or FLOAT in different:
-        return FLOAT
+    if not different or different & WIDTHS.keys():
+        return float_of(dtypes)
     if len(different) > 1:
         raise ShapeMismatchError(f"inputs of dtypes {', '.join(sorted(different))}")
     return different.pop()
@@ -229,7 +242,7 @@ class Reduce(Operation):
                 return self.dtype
             case Reduction.SUM | Reduction.MAX | Reduction.MIN | Reduction.PROD:
                 return inputs[0]
-        return FLOAT
+        return float_of(inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

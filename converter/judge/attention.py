@@ -16,17 +16,18 @@ from converter.description.attention import (
     Projection,
     Scoring,
 )
+from converter.dtypes import as_type, nearest, rounded
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS, Masks
 
 SOFTMAX = Activation.of("softmax")
 
-LOWERED = np.float32(-1e9)
-"""What Keras adds to a masked score. Added in float32, as the layers compute: in float64 more of
-the score would be left of it."""
+LOWERED = {"float16": -65504.0}
+"""What Keras adds to a masked score in a dtype, if not -1e9. The sum is rounded to that dtype: in
+a wider one more of the score would be left of it."""
 
-LOWEST = -2e38
-"""In the place of a masked score: nothing of it is left beside any other."""
+LOWEST = {"float16": -3e4}
+"""In the place of a masked score, if not -2e38: nothing of it is left beside any other."""
 
 
 @MEANINGS.register(Attention)
@@ -37,7 +38,7 @@ def _(layer: Attention, *inputs: Array, masks: Masks = ()) -> tuple[Array, ...]:
     allowed = None if of_value is None else of_value[:, np.newaxis]
     if layer.causal:
         allowed = _both(allowed, _causal(query, value))
-    weights = _softmax(scores, allowed, Masked.LOWERED)
+    weights = _softmax(rounded(scores, layer.dtype), allowed, Masked.LOWERED, layer.dtype)
     output = weights @ value
     if of_query is not None:
         output = np.where(of_query[..., np.newaxis], output, 0)
@@ -62,13 +63,15 @@ def _(layer: MultiHeadAttention, *inputs: Array, masks: Masks = ()) -> tuple[Arr
     query, value, key = (_steps_last(x, layer.axes) for x in inputs[:3])
     allowed = _allowed(layer, inputs, masks)
     q, k, v = (
-        _projected(x, part, layer.heads)
+        rounded(_projected(x, part, layer.heads), layer.dtype)
         for x, part in ((query, layer.query), (key, layer.key), (value, layer.value))
     )
-    scale = float(np.float32(layer.key_dim**-0.5))  # rounded, whatever the layer computes in
-    scores = q @ np.swapaxes(k, -1, -2) * scale
-    weights = _softmax(scores, allowed, layer.masked)
-    context = np.moveaxis(weights @ v, -3, -2)
+    scale = layer.key_dim**-0.5
+    if layer.scale_is_float32:
+        scale = float(np.float32(scale))
+    scores = rounded(q @ np.swapaxes(k, -1, -2) * scale, layer.dtype)
+    weights = _softmax(scores, allowed, layer.masked, layer.dtype)
+    context = rounded(np.moveaxis(weights @ v, -3, -2), layer.dtype)
     output = np.tensordot(context, layer.output.kernel.read(), 2)
     if layer.output.bias is not None:
         output = output + layer.output.bias.read()
@@ -108,26 +111,29 @@ def _causal(query: Array, value: Array) -> Array:
     return np.tri(query.shape[1], value.shape[1], dtype=bool)[np.newaxis]
 
 
-def _masked(scores: Array, allowed: Array, masked: Masked) -> Array:
+def _masked(scores: Array, allowed: Array, masked: Masked, dtype: str) -> Array:
     """The scores of which a softmax is taken.
 
     Args:
         scores: Of any shape.
         allowed: Bool, or numbers of which LOWERED makes more than two cases.
         masked: What becomes of the others.
+        dtype: In which the layer computes.
     """
     if masked is not Masked.LOWERED:
-        return np.where(allowed, scores, LOWEST)
-    less = (1 - allowed.astype(np.float32)) * LOWERED
-    lower: Array = (scores.astype(np.float32) + less).astype(scores.dtype)
+        low = LOWEST.get(dtype, -2e38) if masked is Masked.ZERO else -2e38
+        return np.where(allowed, scores, low)
+    part = 1 - as_type(allowed, dtype).astype(np.float64)
+    less = as_type(part * nearest(LOWERED.get(dtype, -1e9), dtype), dtype).astype(np.float64)
+    lower: Array = as_type(as_type(scores, dtype) + less, dtype).astype(scores.dtype)
     return np.where(allowed == 1, scores, lower)
 
 
-def _softmax(scores: Array, allowed: Array | None, masked: Masked) -> Array:
+def _softmax(scores: Array, allowed: Array | None, masked: Masked, dtype: str) -> Array:
     """Over the last axis."""
     if allowed is not None:
-        scores = _masked(scores, allowed, masked)
-    weights = SOFTMAX(scores)
+        scores = _masked(scores, allowed, masked, dtype)
+    weights = rounded(SOFTMAX(scores), dtype)
     if allowed is not None and masked is Masked.ZERO:
         weights = np.where(allowed, weights, 0)
     return weights
@@ -168,7 +174,7 @@ def _(layer: MaskedSoftmax, x: Array, masks: Masks = ()) -> tuple[Array, ...]:
     mask = masks[0] if masks else None
     if mask is None:
         return (layer.softmax(x),)
-    found = layer.softmax(_masked(x, mask, layer.masked))
+    found = layer.softmax(_masked(x, mask, layer.masked, layer.dtype))
     return (np.where(mask, found, 0) if layer.masked is Masked.ZERO else found,)
 
 

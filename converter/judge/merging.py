@@ -70,7 +70,10 @@ def _(layer: Concatenate, *inputs: Array) -> tuple[Array, ...]:
 @MEANINGS.register(Dot)
 def _(layer: Dot, a: Array, b: Array) -> tuple[Array, ...]:
     if layer.normalize:
-        a, b = (unit(x, (axis,), layer.least) for x, axis in zip((a, b), layer.axes, strict=True))
+        a, b = (
+            unit(x, (axis,), layer.least, layer.dtype)
+            for x, axis in zip((a, b), layer.axes, strict=True)
+        )
     a, b = np.moveaxis(a, layer.axes[0], -1), np.moveaxis(b, layer.axes[1], 1)
     batch, *rest_of_a, length = a.shape
     rest_of_b = b.shape[2:]

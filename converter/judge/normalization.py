@@ -17,6 +17,7 @@ from converter.description import (
     UnitNormalization,
     Weight,
 )
+from converter.dtypes import HALVES, rounded
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS
 
@@ -80,11 +81,18 @@ def _(layer: RMSNormalization, x: Array) -> tuple[Array, ...]:
 
 @MEANINGS.register(UnitNormalization)
 def _(layer: UnitNormalization, x: Array) -> tuple[Array, ...]:
-    return (unit(x, layer.axes, layer.least),)
+    return (unit(x, layer.axes, layer.least, layer.dtype),)
 
 
-def unit(x: Array, axes: tuple[int, ...], least: float) -> Array:
-    """`x` divided by its L2 norm over `axes`, or by `least` where that is more."""
+def unit(x: Array, axes: tuple[int, ...], least: float, dtype: str) -> Array:
+    """`x` divided by its L2 norm over `axes`, or by `least` where that is more.
+
+    In half precision each step is rounded: there, squares may be zero or infinite.
+    """
+    if dtype in HALVES:
+        squares = rounded(rounded(np.square(x), dtype).sum(axes, keepdims=True), dtype)
+        inverse = rounded(1 / np.sqrt(squares), dtype)
+        return np.asarray(x * np.minimum(inverse, rounded(np.array(1 / least), dtype)))
     norm = np.sqrt(np.square(x).sum(axes, keepdims=True))
     divided: Array = x / np.maximum(norm, least)
     return divided

@@ -17,7 +17,7 @@ from converter.description import (
     Reduce,
     Reduction,
 )
-from converter.dtypes import FLOATS
+from converter.dtypes import FLOATS, numpy_dtype
 from converter.gates import Array
 from converter.judge.meaning import MEANINGS
 
@@ -131,4 +131,4 @@ def _(layer: OneHot, x: Array) -> tuple[Array, ...]:
 
 @MEANINGS.register(Constant)
 def _(layer: Constant) -> tuple[Array, ...]:
-    return (np.array(layer.elements, layer.dtype).reshape(layer.shape),)
+    return (np.array(layer.elements, numpy_dtype(layer.dtype)).reshape(layer.shape),)

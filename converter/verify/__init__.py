@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converter.description import Era, Model
-from converter.dtypes import coarsest
+from converter.dtypes import HALVES, coarsest
 from converter.errors import FormatError, UsageError
 from converter.gates import Array
 from converter.ledger import wrong_arrays
@@ -229,9 +229,10 @@ def decide(verdict: Verdict, form: str = "float32") -> Verdict:
     cases, known = (Counter(one.output for one in some) for some in (verdict.comparisons, said))
     for output, count in cases.items():
         if 2 * known[output] < count:
+            part = "a 32nd" if form in HALVES else "a thousandth"
             reason = (
                 f"one unit in the last place of the weights moves output '{output}' by more than "
-                f"a thousandth in {count - known[output]} of {count} cases: {form} cannot say "
+                f"{part} in {count - known[output]} of {count} cases: {form} cannot say "
                 "whether it is the same"
             )
             return replace(verdict, status=Status.INCONCLUSIVE, reason=reason)

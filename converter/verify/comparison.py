@@ -17,6 +17,8 @@ import numpy as np
 from converter.description import (
     Call,
     Cast,
+    CategoryEncoding,
+    Discretization,
     Embedding,
     Layer,
     Masking,
@@ -43,7 +45,7 @@ ILL_CONDITIONED = 1e-3
 ILL_CONDITIONED_HALF = 2**-5
 """half precision, where that unit is up to a thousandth (float16) or 2**-7 (bfloat16) itself."""
 
-STILL = (*MOVERS, Cast, Embedding, Masking, Unequal)
+STILL = (*MOVERS, Cast, CategoryEncoding, Discretization, Embedding, Masking, Unequal)
 """Layers that round nothing: what they are given moves with the layer before or behind them."""
 
 Answers = Callable[[Sequence[Array]], Sequence[Array]]

@@ -7,9 +7,12 @@ half precision a second time, since backends round differently inside.
 
 import sys
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+
+from tests.dtypes.keras_families import of_families, of_keras_3, of_operations
 
 POLICIES = ("float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
@@ -100,7 +103,7 @@ def architectures(k, policies):
     for policy in policies:
         if not old or policy in ("float64", "mixed_float16"):
             k.mixed_precision.set_global_policy(policy)
-            for name, model in of_a_policy(k):
+            for name, model in (*of_a_policy(k), *families(k, policy, old)):
                 yield f"{policy}-{name}", model
             k.mixed_precision.set_global_policy("float32")
         if not old or policy in ("mixed_float16", "bfloat16"):
@@ -108,11 +111,30 @@ def architectures(k, policies):
                 yield f"{policy}-{name}", model
 
 
+def families(k, policy, old):
+    """Of each type and each way to have it, one; operations in turns in each half."""
+    if policy in (("mixed_float16",) if old else ("float64", "float16", "mixed_bfloat16")):
+        yield from of_families(k)
+        yield from () if old else of_keras_3(k)
+    if not old and policy in ("float16", "bfloat16") and k.backend.backend() == "tensorflow":
+        yield from islice(of_operations(k, policy), policy == "bfloat16", None, 2)
+
+
 def flat(outputs):
     """The tensors of nested lists, in order."""
     if isinstance(outputs, list | tuple):
         return [one for output in outputs for one in flat(output)]
     return [outputs]
+
+
+def draw(generator, model):
+    """Give a model other weights."""
+    for weight in model.weights:
+        if "int" not in str(weight.dtype):
+            weight.assign(drawn(generator, weight))
+    for layer in model.layers:
+        if hasattr(layer, "adapt"):
+            layer.finalize_state()
 
 
 def drawn(generator, weight):
@@ -125,16 +147,23 @@ def drawn(generator, weight):
 
 def inputs(generator, tensor, name):
     """Numbers, with masked steps where the model masks some; or indices."""
-    shape = (3, *tensor.shape[1:])
-    if len(shape) == 2:
-        whole = "int" in str(tensor.dtype)
-        return generator.integers(0, 30 if whole else 3000, shape).astype(
-            "int32" if whole else "float32"
-        )
+    shape = (3, *(6 if size is None else size for size in tensor.shape[1:]))
+    if "int" in str(tensor.dtype):
+        return generator.integers(0, 4, shape).astype("int32")
+    if name.endswith("table"):
+        return generator.integers(0, 3000, shape).astype("float32")
     array = generator.normal(size=shape)
+    if "bool" in str(tensor.dtype):
+        if not name.startswith("q "):
+            array[1] = -1  # nothing is left of this example
+        return array > 0
     if name.endswith("masked"):
         array[0, 4:] = array[1, 2:4] = -1
         array[2, 0] = -1 + 1e-4  # -1 in half precision, and in float32 not
+    elif len(shape) > 2 and shape[1] > 2:
+        array[2, 0] *= 10
+        array[2, 1] *= 1e-3
+        array[2, 2] = 0
     return array.astype("float32")
 
 
@@ -145,19 +174,26 @@ def as_array(tensor):
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
+def dtype_of(tensor):
+    return getattr(tensor.dtype, "name", str(tensor.dtype).removeprefix("torch."))
+
+
 def main(name: str, folder: Path) -> None:
     k = import_module(name)
     on_torch = name == "keras" and k.backend.backend() == "torch"
     generator = np.random.default_rng(5)
     for key, model in architectures(k, ("bfloat16", "mixed_float16") if on_torch else POLICIES):
-        for weight in model.weights:
-            weight.assign(drawn(generator, weight))
-        given = [inputs(generator, tensor, key) for tensor in model.inputs]
+        draw(generator, model)
+        given = [inputs(generator, tensor, f"{tensor.name} of {key}") for tensor in model.inputs]
+        path = folder / (f"{key}.keras" if name == "keras" else f"{key}.h5")
+        model.save(path)
+        if key.endswith("bins"):  # what a mixed Discretization is once it is saved
+            model = k.saving.load_model(path)
         answers = flat(model(given if len(given) > 1 else given[0]))
         recorded = {f"in{i}": as_array(array) for i, array in enumerate(given)}
         recorded |= {f"out{i}": as_array(one) for i, one in enumerate(answers)}
+        recorded["dtypes"] = [dtype_of(one) for one in answers]
         np.savez(folder / f"{key}.npz", **recorded)
-        model.save(folder / (f"{key}.keras" if name == "keras" else f"{key}.h5"))
 
 
 if __name__ == "__main__":

@@ -302,8 +302,6 @@ def unread(k: Any) -> dict[str, tuple[Callable[..., Any], list[Any]]]:
             "norm": (lambda a: o.norm(a, axis=1), [B]),
             "quotient_of_floats": (lambda a: a // 0.5, [B]),
             "sum_of_bool": (lambda a: o.sum(a > 0, axis=1), [B]),
-            "wide_constant": (lambda a: a * WEIGHTS.astype("float64"), [B]),
-            "half": (lambda a: o.cast(a, "float16"), [B]),
             "backwards_by_two": (lambda a: a[:, ::-2], [B]),
             "index_of_all": (lambda a: o.argmax(a), [B]),
             "largest_from": (lambda a: o.max(a, axis=1, initial=0.0), [B]),

@@ -154,7 +154,6 @@ UNREAD = {
         "backwards_by_two": '"step": -2} in the brackets of x[...]',
         "batch_of_each_step": "one that moves the batch, in a TimeDistributed",
         "cumsum": "keras.ops: Cumsum",
-        "half": "a cast to float16; read are float32, int32, int64, bool",
         "index_of_all": "an index into the whole tensor, axis=None",
         "largest_from": "initial=0.0",
         "norm": '"Norm": an operation on tensors',
@@ -162,7 +161,6 @@ UNREAD = {
         "sum_of_bool": "inputs of bool: cast them to float32 before",
         "trace": 'subscripts "bii->bi"',
         "two_kinds_of_whole": "inputs of int64, int32: cast them to float32 before",
-        "wide_constant": "a constant of float64; float32 can be read",
     },
     "tf_keras": {
         "cumsum": "tf.math.cumsum",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from converter.description import Era, Layer, Value
-from converter.description.attention import Attention, MultiHeadAttention
+from converter.description.attention import Attention, Masked, MultiHeadAttention
 from converter.readers.keras.calls import HEADS
 from converter.readers.keras.era import Writer
 
@@ -59,6 +59,9 @@ def unread(
         case MultiHeadAttention() if given:
             if layer.axes != (rank - 2,) or (rank > 3 and writer.era is not Era.KERAS_3):
                 return f"masks in attention over axes {list(layer.axes)}"
+            old = writer.era is Era.KERAS_3 and layer.masked is Masked.LOWERED
+            if old and layer.dtype == "float16":
+                return f"masks in float16 of Keras {writer.version}, which adds -30000 to scores"
             if len(inputs) > 3 and len(inputs[3].shape) != rank:
                 return "a mask beside an attention_mask of other axes"
     return ""

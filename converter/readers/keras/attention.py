@@ -29,7 +29,6 @@ from converter.readers.strict import shown
 @reads("Attention", "AdditiveAttention", several=True)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     _check_era(config, writer)
-    config.float32()  # what a masked score becomes differs
     use_scale = config.boolean("use_scale")
     if config.kind == "AdditiveAttention":
         scoring = Scoring.ADDITIVE
@@ -56,7 +55,6 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
 @reads("MultiHeadAttention", "GroupQueryAttention", several=True)
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     _check_era(config, writer)
-    config.float32()
     grouped = config.kind == "GroupQueryAttention"
     for unused in ("query_shape", "key_shape", "value_shape", "flash_attention"):
         config.value(unused, default=None)
@@ -94,7 +92,10 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     causal = config.called("use_causal_mask")
     fused = not dropout and not scores and len(inputs[0]) == 3
     robust = not grouped and config.boolean("softmax_robust_masking", default=False)
+    masked = masked_by(writer, robust=robust, fused=fused)
     _check_masks(config, inputs, axes, causal, scores)
+    if causal or len(inputs) > 3:
+        check_lowered(config, writer, masked)
     query, key, value = (
         _projection(weights.part(f"{name}_dense", name), (known_size(config, x, -1),), sizes, bias)
         for name, x, sizes in (
@@ -113,8 +114,9 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         axes=axes,
         dropout=dropout,
         causal=causal,
-        masked=masked_by(writer, robust=robust, fused=fused),
+        masked=masked,
         return_scores=scores,
+        scale_is_float32=writer.keras_3,
     )
 
 
@@ -131,6 +133,22 @@ def masked_by(writer: Writer, *, robust: bool, fused: bool = False) -> Masked:
     if fused and writer.number >= (3, 7):
         return Masked.EQUAL
     return Masked.ZERO if writer.number >= (3, 10) else Masked.LOWERED
+
+
+def check_lowered(config: Config, writer: Writer, masked: Masked) -> None:
+    """Refuse what is added to masked scores in float16 by a Keras that is no longer to be asked.
+
+    Raises:
+        UnsupportedError: It is that of Keras 3.0 to 3.9.
+    """
+    dtype, _ = config.policy()
+    if masked is Masked.LOWERED and writer.keras_3 and dtype == "float16":
+        raise UnsupportedError(
+            f"{config.where} masks scores in float16, which is not read from so old a Keras 3",
+            context=f"Keras {shown(writer.version)}: it adds -30000 to them, later ones do not",
+            hint="save the model with Keras 3.10 or newer",
+            code="dtype-policy",
+        )
 
 
 def _check_era(config: Config, writer: Writer) -> None:

@@ -80,7 +80,6 @@ class Config:
             raise self.wrong("config", values, "an object")
         self._values: Mapping[str, Any] = values
         self._asked: set[str] = set()
-        self._whole: tuple[str, ...] = ()
         self.trainable = self.boolean("trainable", default=True) and trainable
 
     @property
@@ -251,7 +250,7 @@ class Config:
             policy = config.get("name") if isinstance(config, dict) else None
             if not isinstance(policy, str) or kind not in POLICIES:
                 raise self.wrong("dtype", value, f"{' or '.join(POLICIES)} with a name")
-        if policy is None or policy in (*whole, *self._whole):
+        if policy is None or policy in whole:
             return "float32", "float32"
         compute = policy.removeprefix(MIXED) if isinstance(policy, str) else ""
         mixed = compute != policy
@@ -265,16 +264,12 @@ class Config:
             )
         return compute, "float32" if mixed else compute
 
-    def float32(self, *whole: str) -> None:
+    def float32(self) -> None:
         """Refuse another dtype, for a layer that computes otherwise in it.
-
-        Args:
-            whole: As for `policy`, from now on.
 
         Raises:
             UnsupportedError: It has one.
         """
-        self._whole = whole
         if (policy := self.policy()) != ("float32", "float32"):
             raise UnsupportedError(
                 f"{self.where} is read in float32 alone",

@@ -23,7 +23,7 @@ from converter.description.model import axis_of
 from converter.dtypes import nearest
 from converter.errors import UnsupportedError
 from converter.readers.keras.activation import LAYERS, read_activation
-from converter.readers.keras.attention import masked_by
+from converter.readers.keras.attention import check_lowered, masked_by
 from converter.readers.keras.config import MAX_UNITS, WHOLE, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import build_one, known_size, reads
@@ -97,8 +97,8 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writ
     if config.kind == "Softmax":
         robust = config.boolean("robust_masking", default=False)
         if config.called("mask"):
-            config.float32()
             masked = masked_by(writer, robust=robust)
+            check_lowered(config, writer, masked)
             if masked is Masked.LOWERED and len(axes) > 1:
                 raise UnsupportedError(
                     f"{config.where} is given a mask, over several axes",

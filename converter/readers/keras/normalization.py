@@ -76,16 +76,18 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
 
 
 @reads("GroupNormalization")
-def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     (axis,) = _axes(config, inputs[0], several=False)
     size = known_size(config, inputs[0], axis)
     groups = config.integer("groups", least=-1, most=MAX_UNITS, default=32)
     groups = size if groups == -1 else groups
     if groups < 1 or size % groups:
         raise config.wrong("groups", groups, f"a number that divides {size}, or -1")
+    base = config.base()
+    if writer.keras_3:
+        base["autocast"] = False  # group_normalization.py sets it
     return GroupNormalization(
-        **config.base(),
+        **base,
         groups=groups,
         axis=axis,
         gamma=_weight(weights, "gamma", (size,), config.boolean("scale", default=True)),
@@ -96,7 +98,6 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writ
 
 @reads("RMSNormalization")
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     axes, rank = _axes(config, inputs[0], several=True), len(inputs[0])
     if axes != tuple(range(rank - len(axes), rank)):
         raise UnsupportedError(
@@ -115,7 +116,6 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writ
 
 @reads("UnitNormalization")
 def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
-    config.float32()
     # tf.linalg.l2_normalize has its least number under the root.
     least = 1e-12 if writer.keras_3 else 1e-6
     axes = _axes(config, inputs[0], several=True, ordered=False)

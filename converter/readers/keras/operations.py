@@ -26,6 +26,7 @@ from converter.description import (
     ShapeMismatchError,
 )
 from converter.description.model import axis_of
+from converter.dtypes import FLOATS, numpy_dtype
 from converter.readers.keras.config import PREFIX, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import reads
@@ -121,7 +122,7 @@ ACTIVATIONS: Mapping[str, str] = {
     "TanhShrink": "tanh_shrink",
 }
 
-DTYPES = ("float32", "int32", "int64", "bool")
+DTYPES = (*FLOATS, "int32", "int64", "bool")
 
 
 def ops(*kinds: str) -> tuple[str, ...]:
@@ -359,7 +360,7 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
     dtype = said or usual
     if dtype not in DTYPES or not usual or not array.size:
         raise refusal(config.where, f"a constant of {said or array.dtype}; float32 can be read")
-    array = array.astype(dtype)
+    array = array.astype(numpy_dtype(dtype))
     return Constant(
         **config.base(), elements=tuple(array.ravel().tolist()), shape=array.shape, dtype=dtype
     )

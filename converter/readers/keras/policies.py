@@ -14,7 +14,7 @@ from converter.readers.keras.chain import Chain
 from converter.readers.keras.config import PREFIX
 from converter.readers.keras.described import Built, Described
 from converter.readers.keras.era import Writer
-from converter.readers.keras.operation_dtypes import check_dtypes
+from converter.readers.keras.operation_dtypes import check_dtypes, in_dtype
 from converter.readers.strict import shown
 
 
@@ -27,8 +27,10 @@ def typed(layer: Built, part: LayerPart, inputs: Sequence[Value], writer: Writer
     Raises:
         UnsupportedError: It was written before layers cast their inputs.
     """
-    if isinstance(layer, Chain | Described | Operation):
+    if isinstance(layer, Chain | Described):
         return layer
+    if isinstance(layer, Operation):
+        return in_dtype(layer, [value.dtype for value in inputs], part.where)
     if "dtype" not in part.view():
         kinds = [value.dtype for value in inputs if value.dtype in FLOATS]
         dtype = reduce(wider, kinds or ["float32"])
@@ -72,7 +74,15 @@ def dtype_of(part: LayerPart, layer: Layer, inputs: Sequence[Value], writer: Wri
     if isinstance(inner, Operation):
         check_dtypes(inner, dtypes, part.where, writer)
         return inner.output_dtype(dtypes)
-    if isinstance(inner, Discretization) and inner.encoding is Encoding.INT:
-        return "int64"
+    if isinstance(inner, Discretization):
+        if "float64" in dtypes and not inner.autocast:
+            raise UnsupportedError(
+                f"{part.where} is given float64, which it compares in float32",
+                context="Keras 3 compares in float32, whatever the dtype policy",
+                hint="set the dtype policy of the layer before to float32",
+                code="dtype-policy",
+            )
+        if inner.encoding is Encoding.INT:
+            return "int64"
     moved = part.kind.removeprefix(PREFIX) in SHAPING and len(set(dtypes)) == 1
     return dtypes[0] if moved and dtypes[0] not in FLOATS else layer.dtype

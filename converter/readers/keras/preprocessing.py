@@ -18,6 +18,7 @@ from converter.description import (
 )
 from converter.description.model import axis_of
 from converter.description.preprocessing import Constants
+from converter.dtypes import HALVES, as_type
 from converter.errors import UnsupportedError
 from converter.gates import Array
 from converter.readers.keras.config import MAX_UNITS, Config
@@ -30,16 +31,17 @@ _WHOLE = ("int32", "int64")
 
 @reads("Rescaling")
 def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
     scale, offset = _numbers(config, "scale"), _numbers(config, "offset", 0.0)
     if scale.ndim > 1 or offset.ndim > 1:
         raise config.wrong("scale", scale.tolist(), "a number, or one for each of the last axis")
-    return Rescaling(**config.base(), scale=_flat(scale), offset=_flat(offset))
+    base = config.base()
+    return Rescaling(
+        **base, scale=_flat(_cast(scale, base["dtype"])), offset=_flat(_cast(offset, base["dtype"]))
+    )
 
 
 @reads("Normalization")
-def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writer) -> Layer:
-    config.float32()
+def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
     x = inputs[0]
     given = config.value("axis", default=-1)
     if isinstance(given, list):
@@ -58,13 +60,32 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, _writer: Writ
             count=Weight((), (weights.take("count", (), counts=True),)),
             invert=invert,
         )
-    mean, variance = _spread(config, "mean", sizes), _spread(config, "variance", sizes)
+    by_float32 = writer.keras_3
+    mean, variance = (
+        _spread(config, key, sizes, base["dtype"], by_float32=by_float32)
+        for key in ("mean", "variance")
+    )
     return Normalization(**base, mean=mean, variance=variance, invert=invert)
 
 
-def _spread(config: Config, key: str, sizes: tuple[int, ...]) -> Constants:
-    """The numbers of a key for each place of a shape."""
-    numbers = _numbers(config, key)
+def _cast(numbers: Array, dtype: str, *, by_float32: bool = True) -> Array:
+    """Constants as a layer of that dtype has them; those of float32 as they are written.
+
+    Args:
+        numbers: As they are written.
+        dtype: In which the layer computes.
+        by_float32: Keras makes tensors of float32 of them first.
+    """
+    if dtype == "float32":
+        return numbers
+    return as_type(as_type(numbers, "float32") if by_float32 else numbers, dtype)
+
+
+def _spread(
+    config: Config, key: str, sizes: tuple[int, ...], dtype: str, *, by_float32: bool
+) -> Constants:
+    """The numbers of a key for each place of a shape, as a layer of that dtype has them."""
+    numbers = _cast(_numbers(config, key), dtype, by_float32=by_float32)
     try:
         return _flat(np.broadcast_to(numbers, sizes))
     except ValueError as error:
@@ -72,18 +93,22 @@ def _spread(config: Config, key: str, sizes: tuple[int, ...]) -> Constants:
 
 
 @reads("CategoryEncoding")
-def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32(*_WHOLE)
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
+    encoding = _encoding(config, "multi_hot")
+    base = config.base(*_WHOLE)
+    if writer.keras_3:  # a mixed policy does not make it give another dtype
+        base["dtype"] = base["variable_dtype"]
+    _check_counted(config, base["dtype"], encoding, writer)
     return CategoryEncoding(
-        **config.base(),
+        **base | {"autocast": False},
         depth=config.integer("num_tokens", "max_tokens", most=MAX_UNITS),
-        encoding=_encoding(config, "multi_hot"),
+        encoding=encoding,
     )
 
 
 @reads("Discretization")
-def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
-    config.float32(*_WHOLE)
+def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, writer: Writer) -> Layer:
+    base = config.base(*_WHOLE)
     for key in ("num_bins", "epsilon"):  # of how the boundaries were found
         config.value(key, default=None)
     if config.value("bin_boundaries", "bins", default=None) is None:
@@ -96,11 +121,28 @@ def _(config: Config, _inputs: tuple[Shape, ...], _weights: Weights, _writer: Wr
     boundaries = _numbers(config, "bin_boundaries", None, "bins")
     if boundaries.ndim != 1 or (np.diff(boundaries) < 0).any():
         raise config.wrong("bin_boundaries", boundaries.tolist(), "numbers in order")
-    return Discretization(
-        **config.base(),
-        boundaries=_flat(boundaries.astype(np.float32)),
-        encoding=_encoding(config, "int", "int"),
-    )
+    encoding = _encoding(config, "int", "int")
+    _check_counted(config, base["dtype"], encoding, writer)
+    if writer.keras_3 and base["dtype"] != "float32":
+        base["autocast"] = False  # it compares in float32
+    boundaries = boundaries.astype(np.float32)
+    return Discretization(**base, boundaries=_flat(boundaries), encoding=encoding)
+
+
+def _check_counted(config: Config, dtype: str, encoding: Encoding, writer: Writer) -> None:
+    """Refuse what a model could not have computed: the bincount of TensorFlow is of wider types.
+
+    Raises:
+        UnsupportedError: It counts in half precision.
+    """
+    plain = writer.keras_3 and encoding in (Encoding.INT, Encoding.ONE_HOT)
+    if dtype in HALVES and not plain:
+        raise UnsupportedError(
+            f"{config.where} counts in {dtype}, which TensorFlow does not",
+            context=f"output_mode={encoding.value}",
+            hint="set its dtype policy to float32 and save the model again",
+            code="dtype-policy",
+        )
 
 
 def _encoding(config: Config, default: str, *others: str) -> Encoding:

@@ -12,6 +12,7 @@ from converter.description import (
     ZeroPadding,
 )
 from converter.description.resizing import Ends
+from converter.dtypes import HALVES
 from converter.errors import UnsupportedError
 from converter.readers.keras.config import MAX_SIZE, Config
 from converter.readers.keras.era import Writer
@@ -40,7 +41,7 @@ def _interpolation(config: Config, writer: Writer) -> Interpolation:
     # TensorFlow 1 aligned elements in another way: resize_bilinear without half-pixel centres.
     early = writer.era is Era.KERAS_2 or writer.number <= (2, 2)
     if word == "bilinear" and not early:
-        config.float32()
+        _check_dtype(config, writer)
         return Interpolation.BILINEAR
     raise UnsupportedError(
         f"interpolation of {config.where} is not read",
@@ -49,6 +50,22 @@ def _interpolation(config: Config, writer: Writer) -> Interpolation:
         hint="use one of these, and save the model again",
         code="interpolation",
     )
+
+
+def _check_dtype(config: Config, writer: Writer) -> None:
+    """Refuse what does not give the dtype of its policy, or not with its digits.
+
+    Raises:
+        UnsupportedError: It is not cast to half precision at the end, as Keras 3 does.
+    """
+    dtype, _ = config.policy()
+    if dtype != "float32" and not (writer.keras_3 and dtype in HALVES):
+        raise UnsupportedError(
+            f"{config.where} interpolates in float32, though its dtype is {dtype}",
+            context="TensorFlow resizes images in float32, whatever it is given",
+            hint="set its dtype policy to float32 and save the model again",
+            code="dtype-policy",
+        )
 
 
 @reads(*(f"ZeroPadding{rank}" for rank in RANKS))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from converter.description import (
     Attention,
     EinsumDense,
@@ -43,6 +45,15 @@ def _(layer: MultiHeadAttention, around: Around) -> Part:
             "a query and a value in one call, which Keras 3 does not read from a legacy .h5",
             "--to keras writes a file that can",
             "legacy-arguments",
+        )
+    scale = layer.key_dim**-0.5
+    exact = layer.scale_is_float32 or float(np.float32(scale)) == scale
+    if layer.dtype == "float64" and not exact:
+        raise refusal(
+            layer,
+            "a scale of float64; Keras 3 rounds it to float32",
+            "--to pytorch can say it",
+            "keras-dtype",
         )
     projections = {
         "key_dense": layer.key,

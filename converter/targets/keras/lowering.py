@@ -27,6 +27,7 @@ from converter.description import (
     UnitNormalization,
     Value,
 )
+from converter.dtypes import FLOATS
 
 BATCH_FIRST = (1, 0, 2)
 
@@ -90,7 +91,7 @@ def _plain_product(call: Call, layer: Matmul) -> Iterator[Call]:
         axes = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
         name = f"{call.outputs[0].name} operand {k}"
         flipped = Value(name, tuple(x.shape[axis] for axis in axes), x.dtype)
-        yield Call(Transpose(name=name, axes=axes), (x,), (flipped,))
+        yield Call(_transpose(name, axes, x.dtype), (x,), (flipped,))
         given.append(flipped)
     plain = replace(layer, transposed=(False, False))
     yield replace(call, layer=plain, inputs=tuple(given))
@@ -112,8 +113,15 @@ def _outside(call: Call) -> Call:
 
 
 def _transposed(x: Value, result: Value, name: str = "") -> Call:
-    layer = Transpose(name=name or result.name, axes=BATCH_FIRST)
+    layer = _transpose(name or result.name, BATCH_FIRST, x.dtype)
     return Call(layer, (x,), (result,))
+
+
+def _transpose(name: str, axes: tuple[int, ...], dtype: str) -> Transpose:
+    """One that casts nothing."""
+    if dtype not in FLOATS:
+        return Transpose(name=name, axes=axes)
+    return Transpose(name=name, axes=axes, dtype=dtype, variable_dtype=dtype)
 
 
 def _turned(value: Value) -> tuple[int | None, ...]:
@@ -125,7 +133,13 @@ def _normalized_before(call: Call, layer: Dot) -> Iterator[Call]:
     units = []
     for k, (value, axis) in enumerate(zip(call.inputs, layer.axes, strict=True)):
         name = f"{call.outputs[0].name} unit {k}"
-        unit = UnitNormalization(name=name, axes=(axis,), least=layer.least)
-        units.append(Value(name, value.shape, value.dtype))
+        unit = UnitNormalization(
+            name=name,
+            axes=(axis,),
+            least=layer.least,
+            dtype=layer.dtype,
+            variable_dtype=layer.variable_dtype,
+        )
+        units.append(Value(name, value.shape, layer.dtype))
         yield Call(unit, (value,), (units[-1],))
     yield replace(call, layer=replace(layer, normalize=False), inputs=tuple(units))

@@ -41,16 +41,7 @@ def _(layer: LayerNormalization, around: Around) -> Part:
             "--to keras writes a file for Keras 3 alone",
             "legacy-axes",
         )
-    legacy = around.dialect is Dialect.LEGACY
-    (x,) = around.call.inputs
-    if wider(x.dtype, layer.dtype) != layer.dtype and (legacy or layer.autocast):
-        raise refusal(
-            layer,
-            f"a LayerNormalization in {layer.dtype} of a tensor in {x.dtype}, which tf_keras casts "
-            "first and Keras 3 takes as it is",
-            "--to pytorch can say it",
-            "keras-cast",
-        )
+    _check_cast(layer, around)
     return Part(
         kind="LayerNormalization",
         config={
@@ -63,8 +54,23 @@ def _(layer: LayerNormalization, around: Around) -> Part:
     )
 
 
+def _check_cast(layer: GroupNormalization | LayerNormalization, around: Around) -> None:
+    """Refuse what computes in another dtype once it is written."""
+    legacy = around.dialect is Dialect.LEGACY
+    (x,) = around.call.inputs
+    if wider(x.dtype, layer.dtype) != layer.dtype and (legacy or layer.autocast):
+        raise refusal(
+            layer,
+            f"a {type(layer).__name__} in {layer.dtype} of a tensor in {x.dtype}, which tf_keras "
+            "casts first and Keras 3 takes as it is",
+            "--to pytorch can say it",
+            "keras-cast",
+        )
+
+
 @emit.register(GroupNormalization)
-def _(layer: GroupNormalization, _around: Around) -> Part:
+def _(layer: GroupNormalization, around: Around) -> Part:
+    _check_cast(layer, around)
     return Part(
         kind="GroupNormalization",
         config={
@@ -108,6 +114,13 @@ def _(layer: UnitNormalization, around: Around) -> Part:
     axes = list(layer.axes)
     if layer.least == 1e-12:
         return Part(kind="UnitNormalization", config={"axis": axes})
+    if around.call.inputs[0].dtype != layer.dtype:
+        raise refusal(
+            layer,
+            f"a norm of at least {layer.least:g} in {layer.dtype}: an operation casts nothing",
+            "--to pytorch can say it",
+            "keras-cast",
+        )
     config = {"axis": axes, "order": 2, "epsilon": layer.least}
     return Part(kind="Normalize", config=config, operation="nn")
 

@@ -18,6 +18,7 @@ from converter.description import (
     Reduce,
     Reduction,
 )
+from converter.dtypes import numpy_dtype
 from converter.targets.keras.emit import Around, Part, emit, operation
 
 CLASSES: Mapping[Function, str] = {
@@ -84,6 +85,6 @@ def _(layer: OneHot, around: Around) -> Part:
 
 def literal(layer: Constant) -> dict[str, Any]:
     """A constant as an operand."""
-    array = np.array(layer.elements, layer.dtype).reshape(layer.shape)
+    array = np.array(layer.elements, numpy_dtype(layer.dtype)).reshape(layer.shape)
     config = {"value": array.tolist(), "dtype": layer.dtype}
     return {"class_name": "__numpy__", "config": config}

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from converter.description import Cropping, UpSampling, ZeroPadding
+from converter.description import Cropping, Interpolation, UpSampling, ZeroPadding
 from converter.description.resizing import Ends
+from converter.dtypes import HALVES
 from converter.targets.keras.emit import Around, Dialect, Part, data_format, emit, refusal
 
 
 @emit.register(UpSampling)
-def _(layer: UpSampling, _around: Around) -> Part:
+def _(layer: UpSampling, around: Around) -> Part:
+    between = layer.interpolation is not Interpolation.NEAREST
+    half = layer.dtype in HALVES and around.dialect is Dialect.KERAS_3
+    if between and layer.dtype != "float32" and not half:
+        raise refusal(
+            layer,
+            f"interpolation in {layer.dtype}; TensorFlow resizes in float32",
+            "--to pytorch can say it",
+            "keras-dtype",
+        )
     config: dict[str, Any] = {"size": list(layer.size)}
     if layer.rank == 1:
         config["size"] = layer.size[0]

@@ -208,7 +208,8 @@ class Graph:
 
     def constant(self, value: object, dtype: ir.DataType = INT64) -> ir.Value:
         """A small tensor; the same one for the same numbers."""
-        array = np.asarray(value, dtype.numpy())
+        with np.errstate(over="ignore"):  # what is lower than all is an infinity in float16
+            array = np.asarray(value, dtype.numpy())
         key = (dtype, array.shape, array.tobytes())
         if key not in self.constants:
             tensor = ir.tensor(array, dtype=dtype, name=self.name("constant"))

@@ -13,7 +13,21 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from converter import __version__
-from converter.description import Model, Shape, ShapeMismatchError, Value, with_casts
+from converter.description import (
+    Attention,
+    Call,
+    Dot,
+    Elementwise,
+    Function,
+    MaskedSoftmax,
+    Model,
+    MultiHeadAttention,
+    Shape,
+    ShapeMismatchError,
+    UnitNormalization,
+    Value,
+    with_casts,
+)
 from converter.dtypes import FLOATS
 from converter.errors import UnsupportedError, UsageError
 from converter.metadata import STATES
@@ -163,6 +177,28 @@ def _check_dtypes(model: Model) -> None:
                 hint="--precision float32 writes it in that; --to pytorch keeps its dtypes",
                 code="onnx-dtype",
             )
+    for call in model.calls:
+        if call.outputs[0].dtype == "float16" and (found := _lacking(call)):
+            raise UnsupportedError(
+                f"layer '{call.layer.name}' cannot be written as ONNX in float16",
+                context=found,
+                hint="--precision float32 writes it in that; --to pytorch keeps its dtypes",
+                code="onnx-dtype",
+            )
+
+
+def _lacking(call: Call) -> str:
+    """What onnxruntime does not compute in float16 as Keras does, in words; "" for nothing."""
+    match call.layer:
+        case Attention() | MaskedSoftmax() | MultiHeadAttention() if any(call.masks):
+            return "masked scores, which are rounded once they are lowered"
+        case MultiHeadAttention() if len(call.inputs) > 3:
+            return "masked scores, which are rounded once they are lowered"
+        case UnitNormalization() | Dot(normalize=True):
+            return "a norm whose squares are rounded"
+        case Elementwise(function=Function.EXPM1 | Function.MOD as function):
+            return f"{function.value} of float16, which onnxruntime has not"
+    return ""
 
 
 def _output(value: Value, graph: Graph, lengths: Lengths) -> ir.Value:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+
 from converter.description import (
     Attention,
     EinsumDense,
@@ -19,12 +21,16 @@ from converter.description import (
     Value,
     Weight,
 )
+from converter.dtypes import HALVES
 from converter.gates import Form
 from converter.targets.torch.emit import activated, emit
-from converter.targets.torch.source import Held, Source
+from converter.targets.torch.source import TO, Held, Source
 
-LOWERED = "-1e9"
-"""What Keras adds to a score that is masked, where it does not replace it."""
+LOWERED = {"float16": "-65504.0"}
+"""What Keras adds to a score that is masked in a dtype, where it does not replace it; else -1e9."""
+
+LOWEST = {"float16": "-30000.0"}
+"""What it puts there where masked scores give zeros, in a dtype that has no -1e9."""
 
 
 @emit.register(Attention)
@@ -128,10 +134,14 @@ def _heads(layer: MultiHeadAttention, source: Source) -> str:
         "dropout": (layer.dropout, 0.0),
         "causal": (layer.causal, False),
         "zero": (masked and layer.masked is Masked.ZERO, False),
+        "scale": (_scale(layer), None),
     }
     given = [str(size), str(layer.heads), str(layer.key_dim)]
     given += [f"{name}={one!r}" for name, (one, usual) in settings.items() if one != usual]
-    given += [f"low={LOWERED}"] if masked and layer.masked is Masked.LOWERED else []
+    low = LOWEST.get(layer.dtype, "") if layer.masked is Masked.ZERO else ""
+    if layer.masked is Masked.LOWERED:
+        low = LOWERED.get(layer.dtype, "-1e9")
+    given += [f"low={low}"] if masked and low else []
     parameters: dict[str, tuple[Weight, Form]] = {}
     for name, part in _parts(layer):
         parameters[f"{name}.weight"] = part.kernel, _flat(part.kernel.shape, 2 - (name != "output"))
@@ -139,6 +149,13 @@ def _heads(layer: MultiHeadAttention, source: Source) -> str:
             parameters[f"{name}.bias"] = part.bias, _flat(part.bias.shape, 0)
     kind = source.copied("MultiHeadAttention")
     return source.module(layer, f"{kind}({', '.join(given)})", parameters)
+
+
+def _scale(layer: MultiHeadAttention) -> float | None:
+    """By which scores are multiplied, where float64 shows that it was rounded to float32."""
+    exact = layer.key_dim**-0.5
+    kept = float(np.float32(exact)) if layer.scale_is_float32 else exact
+    return kept if layer.dtype == "float64" and kept != exact else None
 
 
 def _parts(layer: MultiHeadAttention) -> tuple[tuple[str, Projection], ...]:
@@ -213,9 +230,12 @@ def _(layer: MaskedSoftmax, source: Source) -> None:
         source.hold(source.outputs[0], activated(layer.softmax, x, source))
         return
     if layer.masked is Masked.LOWERED:
-        text, compound = f"{x.atom} + ~{mask.atom} * {LOWERED}", True
+        text, compound = f"{x.atom} + ~{mask.atom} * {LOWERED.get(layer.dtype, '-1e9')}", True
+        if layer.dtype in HALVES:
+            text, compound = f"({text}){TO[layer.dtype]}", False
     else:
-        text, compound = f"{x.atom}.masked_fill(~{mask.atom}, {LOWERED})", False
+        low = LOWEST.get(layer.dtype, "-1e9")
+        text, compound = f"{x.atom}.masked_fill(~{mask.atom}, {low})", False
     text = activated(layer.softmax, Held(text, compound=compound), source)
     if layer.masked is Masked.ZERO:
         text = f"{text}.masked_fill(~{mask.atom}, 0.0)"

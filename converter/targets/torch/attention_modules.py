@@ -13,7 +13,8 @@ from torch import Tensor, nn
 class Attention(nn.Module):
     """Attention of each step of a query to the steps of a value, by the product of the two.
 
-    As in Keras, a score that is masked is 1e9 less: where all of them are, the weights are even.
+    As in Keras, a score that is masked is 1e9 less (in float16, which has no such number, 65504):
+    where all of them are, the weights are even.
     """
 
     def __init__(self, dropout: float = 0.0, causal: bool = False) -> None:
@@ -43,7 +44,8 @@ class Attention(nn.Module):
             past = torch.ones_like(scores[0], dtype=torch.bool).tril()
             mask = past if mask is None else mask & past
         if mask is not None:
-            scores = torch.where(mask, scores, scores - 1e9)
+            most = 65504.0 if scores.dtype is torch.float16 else 1e9
+            scores = torch.where(mask, scores, scores - most)
         weights = scores.softmax(-1)
         output = F.dropout(weights, self.dropout, self.training) @ value
         if query_mask is not None:
@@ -118,6 +120,7 @@ class MultiHeadAttention(nn.Module):
         causal: bool = False,
         low: float = -1e38,
         zero: bool = False,
+        scale: float | None = None,
     ) -> None:
         super().__init__()
         self.key_dim = key_dim
@@ -127,6 +130,7 @@ class MultiHeadAttention(nn.Module):
         self.causal = causal
         self.low = low
         self.zero = zero
+        self.scale = key_dim**-0.5 if scale is None else scale
         shared = num_heads // self.groups
         self.query = nn.Linear(embed_dim, num_heads * key_dim, bias)
         self.key = nn.Linear(kdim or embed_dim, shared * key_dim, bias)
@@ -167,18 +171,29 @@ class MultiHeadAttention(nn.Module):
         if mask is not None:
             while 2 < mask.dim() < q.dim():
                 mask = mask.unsqueeze(-3)
-            lower = (1 - mask.to(q.dtype)) * self.low
+            fits = self.low >= torch.finfo(q.dtype).min
+            lower = (1 - mask.to(q.dtype if fits else torch.float32)) * self.low
+        half = q.dtype in (torch.float16, torch.bfloat16)
         dropout = self.dropout if self.training else 0.0
         weights = None
-        if need_weights:
-            scores = q @ k.transpose(-2, -1) * self.key_dim**-0.5
-            weights = (scores if lower is None else scores + lower).softmax(-1)
+        if need_weights or (half and mask is not None):  # half: rounded once it is lower
+            scores = q @ k.transpose(-2, -1) * self.scale
+            scores = scores if lower is None else scores + lower
+            weights = scores.softmax(-1).to(v.dtype)
             if mask is not None and self.zero:
                 weights = torch.where(mask, weights, 0)
             output = F.dropout(weights, dropout) @ v
         else:
             causal = self.causal and mask is None
-            output = F.scaled_dot_product_attention(q, k, v, lower, dropout, causal)
+            output = F.scaled_dot_product_attention(
+                q,
+                k,
+                v,
+                lower,
+                dropout,
+                causal,
+                scale=self.scale,
+            )
             if mask is not None and self.zero:
                 output = torch.where(mask.any(-1, keepdim=True), output, 0)
         return self.output(output.transpose(-3, -2).flatten(-2)), weights

@@ -11,6 +11,7 @@ from converter.description import (
     Value,
     WithinLength,
 )
+from converter.dtypes import FLOATS
 from converter.targets.torch.emit import emit
 from converter.targets.torch.source import Held, Source
 
@@ -30,7 +31,7 @@ def _(layer: Masking, source: Source) -> None:
 def _(layer: Unequal, source: Source) -> None:
     """A comparison."""
     (x,) = source.inputs
-    number = layer.number if x.dtype.startswith("float") else int(layer.number)
+    number = layer.number if x.dtype in FLOATS else int(layer.number)
     say_mask(source, source.outputs[0], f"{source.take(x).atom} != {number!r}")
 
 

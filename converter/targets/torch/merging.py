@@ -7,6 +7,7 @@ from string import ascii_lowercase
 
 from converter.description import Combination, Combine, Concatenate, Dot
 from converter.targets.torch.emit import emit
+from converter.targets.torch.normalization import unit_text
 from converter.targets.torch.source import Held, Source
 
 OPERATORS = {
@@ -74,7 +75,7 @@ def _(layer: Dot, source: Source) -> None:
         held = source.take(value)
         text = held.text
         if layer.normalize:
-            text = f"F.normalize({text}, dim={axis}, eps={layer.least!r})"
+            text = unit_text(text, (axis,), layer.least, layer.dtype, source)
         texts.append(text)
         letters.append(
             ["b" if k == 0 else "a" if k == axis else next(rest) for k in range(len(value.shape))]

@@ -10,7 +10,7 @@ from torch.func import functional_call
 class Mixed(nn.Module):
     """A module that computes in another dtype than its parameters have: mixed precision.
 
-    They are cast each time, so that training changes them as they are.
+    They are cast each time, so that training changes them as they are, and so are buffers.
     """
 
     def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:
@@ -20,7 +20,9 @@ class Mixed(nn.Module):
 
     def forward(self, *inputs: Tensor | None, **settings: bool) -> Tensor | tuple[Tensor, ...]:
         """As that of the module; inputs are of `dtype`."""
-        parameters = self.module.named_parameters()
-        own = {name: parameter.to(self.dtype) for name, parameter in parameters}
+        own = {
+            name: tensor.to(self.dtype) if tensor.is_floating_point() else tensor
+            for name, tensor in self.module.state_dict(keep_vars=True).items()
+        }
         results: Tensor | tuple[Tensor, ...] = functional_call(self.module, own, inputs, settings)
         return results

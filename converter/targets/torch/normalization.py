@@ -15,6 +15,7 @@ from converter.description import (
     Value,
     Weight,
 )
+from converter.dtypes import HALVES
 from converter.errors import UnsupportedError
 from converter.gates import Array
 from converter.targets.torch.emit import emit
@@ -110,11 +111,18 @@ def _(layer: RMSNormalization, source: Source) -> None:
 
 @emit.register(UnitNormalization)
 def _(layer: UnitNormalization, source: Source) -> None:
-    """F.normalize."""
+    """F.normalize, but in half precision."""
     x = source.take(source.inputs[0])
-    axes = str(layer.axes[0]) if len(layer.axes) == 1 else str(layer.axes)
-    text = f"F.normalize({x.text}, dim={axes}, eps={layer.least!r})"
+    text = unit_text(x.text, layer.axes, layer.least, layer.dtype, source)
     source.hold(source.outputs[0], text, x)
+
+
+def unit_text(x: str, axes: tuple[int, ...], least: float, dtype: str, source: Source) -> str:
+    """A tensor divided by its norm over some axes."""
+    axis = str(axes[0]) if len(axes) == 1 else str(axes)
+    if dtype in HALVES:
+        return f"{source.copied('unit')}({x}, {axis}, {least!r})"
+    return f"F.normalize({x}, dim={axis}, eps={least!r})"
 
 
 def _affine(

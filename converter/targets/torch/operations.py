@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from converter.description import (
     Reduction,
     Weight,
 )
-from converter.description.operations import FLOAT
+from converter.description.operations import FLOAT, float_of
+from converter.dtypes import FLOATS, numpy_dtype
 from converter.gates import AS_IS
 from converter.targets.placement import Placement
 from converter.targets.torch.emit import emit
@@ -142,7 +144,22 @@ def _together(source: Source) -> tuple[list[Held], bool]:
         return [one], one.channels_first
     ranks = {len(value.shape) for value in values}
     alike = len(ranks) == 1 and all(one.channels_first and not one.steps for one in held)
-    return [source.take(value, channels_first=alike) for value in values], alike
+    return _alike(source, channels_first=alike), alike
+
+
+def _alike(source: Source, *, channels_first: bool = False) -> list[Held]:
+    """The inputs, those of a narrower float cast.
+
+    torch.matmul wants one dtype, and a single number of a wider one does not count for PyTorch.
+    """
+    dtype = float_of(tuple(value.dtype for value in source.inputs))
+    found = []
+    for value in source.inputs:
+        held = source.take(value, channels_first=channels_first)
+        if value.dtype in FLOATS and value.dtype != dtype:
+            held = replace(held, text=f"{held.atom}{TO[dtype]}", compound=False)
+        found.append(held)
+    return found
 
 
 REDUCTIONS: Mapping[Reduction, str] = {
@@ -170,7 +187,7 @@ def _(layer: Reduce, source: Source) -> None:
     (value,), (output,) = source.inputs, source.outputs
     x = source.take(value)
     text = x.atom
-    if layer.reduction is Reduction.MEAN and value.dtype != FLOAT:
+    if layer.reduction is Reduction.MEAN and value.dtype not in FLOATS:
         text += ".float()"
     keep = ", keepdim=True" if layer.keepdims else ""
     if layer.reduction in ONE_AXIS:
@@ -195,7 +212,7 @@ def _(layer: Matmul, source: Source) -> None:
     """The operator of matrices."""
     texts = [
         f"{held.atom}.mT" if turned else held.atom
-        for held, turned in zip(map(source.take, source.inputs), layer.transposed, strict=True)
+        for held, turned in zip(_alike(source), layer.transposed, strict=True)
     ]
     source.give(source.outputs[0], " @ ".join(texts))
 
@@ -203,7 +220,7 @@ def _(layer: Matmul, source: Source) -> None:
 @emit.register(Einsum)
 def _(layer: Einsum, source: Source) -> None:
     """torch.einsum."""
-    texts = [source.take(value).text for value in source.inputs]
+    texts = [held.text for held in _alike(source)]
     source.give(source.outputs[0], f'torch.einsum("{layer.equation}", {", ".join(texts)})')
 
 
@@ -241,6 +258,6 @@ def _(layer: Constant, source: Source) -> None:
         dtype = "" if layer.dtype == FLOAT else f", dtype=torch.{layer.dtype}"
         zeros = f"torch.zeros({', '.join(map(str, layer.shape)) or '()'}{dtype})"
         source.modules.extend(statement(f'self.register_buffer("{name}", {zeros})', 8))
-        array = np.array(layer.elements, layer.dtype).reshape(layer.shape)
+        array = np.array(layer.elements, numpy_dtype(layer.dtype)).reshape(layer.shape)
         source.placements.append(Placement((name,), Weight.of(array), AS_IS, added=True))
     source.held[source.outputs[0].name] = Held(f"self.{name}")

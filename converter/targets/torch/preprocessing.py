@@ -16,9 +16,10 @@ from converter.description import (
     Value,
 )
 from converter.description.preprocessing import Constants
+from converter.dtypes import FLOATS
 from converter.gates import AS_IS, Array, Form
 from converter.targets.torch.emit import emit
-from converter.targets.torch.source import Held, Source
+from converter.targets.torch.source import TO, Held, Source
 
 
 @emit.register(Rescaling)
@@ -43,7 +44,7 @@ def _constants(numbers: Constants, x: str, value: Value, shape: tuple[int, ...] 
         return repr(numbers[0])
     listed = f"[{', '.join(map(repr, numbers))}]"
     tensor = f"torch.tensor({listed}, device={x}.device)"
-    if value.dtype.startswith("float"):
+    if value.dtype in FLOATS:
         tensor = f"{x}.new_tensor({listed})"
     return f"{tensor}.view{shape}" if len(shape) > 1 else tensor
 
@@ -114,11 +115,12 @@ def _(layer: Discretization, source: Source) -> None:
     """torch.bucketize."""
     (value,) = source.inputs
     x = source.take(value)
-    if not value.dtype.startswith("float"):
+    if value.dtype not in ("float32", "float64"):
         x = replace(x, text=f"{x.atom}.float()", compound=False)
     if not x.text.isidentifier():
         x = source.named(x)
-    numbers = ", ".join(str(np.float32(one)) for one in layer.boundaries)
+    short = value.dtype != "float64"  # as float32 reads them
+    numbers = ", ".join(str(np.float32(one)) if short else repr(one) for one in layer.boundaries)
     text = f"torch.bucketize({x.text}, {x.text}.new_tensor([{numbers}]), right=True)"
     _encode(text, layer, source, x)
 
@@ -136,4 +138,4 @@ def _encode(index: str, layer: CategoryEncoding | Discretization, source: Source
         text += ".amax(1)"
     elif layer.encoding is Encoding.COUNT:
         text += ".sum(1)"
-    source.hold(output, f"{text}.float()", x)
+    source.hold(output, f"{text}{TO[layer.dtype]}", x)

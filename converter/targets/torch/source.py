@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from converter.activations import Activation
-from converter.description import Call, Layer, Model, Value, Weight
+from converter.description import Call, Constant, Layer, Model, Value, Weight
 from converter.description.model import Shape
 from converter.dtypes import HALVES
 from converter.gates import AS_IS, Array, Form
@@ -95,6 +95,8 @@ class Source:
     def dtype(self) -> str:
         """In which every layer keeps its weights; "" where they differ."""
         kinds = {layer.variable_dtype for layer in self.model.layers if layer.weights}
+        constants = {layer.dtype for layer in self.model.layers if isinstance(layer, Constant)}
+        kinds |= constants & TO.keys()
         return kinds.pop() if len(kinds) == 1 else ""
 
     @property

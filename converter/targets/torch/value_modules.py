@@ -6,6 +6,12 @@ import torch
 from torch import Tensor, nn
 
 
+def unit(x: Tensor, dim: int | tuple[int, ...], eps: float) -> Tensor:
+    """F.normalize as Keras computes it in half precision, where squares may be 0 or infinite."""
+    inverse = x.square().sum(dim, keepdim=True).rsqrt()
+    return x * torch.minimum(inverse, inverse.new_tensor(1 / eps))
+
+
 class Normalization(nn.Module):
     """(x - mean) / max(sqrt(variance), 1e-7) of known statistics, or the inverse."""
 
