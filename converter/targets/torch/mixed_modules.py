@@ -11,6 +11,7 @@ class Mixed(nn.Module):
     """A module that computes in another dtype than its parameters have: mixed precision.
 
     They are cast each time, so that training changes them as they are, and so are buffers.
+    Eager, under torch.compile and torch.export; that warns of the list of weights of nn.LSTM.
     """
 
     def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:

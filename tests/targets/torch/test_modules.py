@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from converter.targets.torch import modules
+from converter.targets.torch.mixed_modules import Mixed
 
 CELLS = {
     "LSTM": (nn.LSTM, modules.ActivatedLSTM),
@@ -303,3 +304,26 @@ def test_a_slope_for_each_element():
     x = -torch.ones(1, 2, 3)
     assert torch.equal(module(x), -module.weight[None])
     assert torch.equal(module(-x), -x)
+
+
+# nn.LSTM keeps a list of its weights, which is made of other tensors each time.
+@pytest.mark.filterwarnings("ignore:The tensor attributes self.module._flat_weights")
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.Linear])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_mixed_module_is_compiled_and_exported(kind, dtype):
+    """For any batch; torch.compile without its own compiler, which takes long."""
+    settings = {"batch_first": True} if kind is nn.LSTM else {}
+    module = kind(3, 4, **settings).float()
+    mixed = Mixed(module, dtype)
+    x = torch.randn(5, 7, 3).to(dtype)
+
+    def answers(made):
+        found = made(x)
+        return found[0] if isinstance(found, tuple) else found
+
+    free = ({0: torch.export.Dim.AUTO},)
+    exported = torch.export.export(mixed, (x[:2],), dynamic_shapes=(free,)).module()
+    for made in (torch.compile(mixed, backend="aot_eager"), exported):
+        assert torch.equal(answers(made), answers(mixed))
+    wide = module(x.float())
+    assert not torch.equal(answers(mixed).float(), wide[0] if isinstance(wide, tuple) else wide)
