@@ -22,6 +22,7 @@ from converter.description import (
     Recurrent,
     Slice,
     Value,
+    WithinLength,
 )
 from converter.description.indexing import WHOLE
 from converter.gates import STATES
@@ -61,6 +62,9 @@ class _Tidying:
 
     def _readers(self, value: Value) -> list[Call]:
         return [call for call in self.calls if value in call.needs]
+
+    def _maker(self, value: Value) -> Layer | None:
+        return next((call.layer for call in self.calls if value in call.outputs), None)
 
     def _is_output(self, value: Value) -> bool:
         return value in self.given.outputs
@@ -109,11 +113,13 @@ class _Tidying:
     def _recurrent(self, at: int) -> None:
         call = self.calls[at]
         layer = call.layer
-        if not isinstance(layer, Recurrent) or not layer.return_sequences or layer.stateful:
+        if not isinstance(layer, Recurrent) or not layer.return_sequences:
             return
         count = 2 if layer.merge is Merge.SEPARATE else 1
         returned, last = call.outputs[:count], call.outputs[count:]
         uses = self._uses()
+        if call.masks and self._masked_last(at, call, layer, returned, last):
+            return
         if layer.return_state:
             returned, last = self._last_steps(call, layer, returned, last)
             call = self.calls[at]
@@ -151,6 +157,37 @@ class _Tidying:
                     self.calls.remove(reader)
         return returned, last
 
+    def _masked_last(
+        self,
+        at: int,
+        call: Call,
+        layer: Recurrent,
+        returned: tuple[Value, ...],
+        last: tuple[Value, ...],
+    ) -> bool:
+        """What masked directions return for the step read last, where that alone is used."""
+        time = 0 if layer.time_major else 1
+        ends = []
+        for value, direction in zip(returned, layer.directions, strict=True):
+            in_time = direction.go_backwards and layer.backward is not None
+            wanted = (*(WHOLE,) * time, 0 if in_time else -1)
+            readers = self._readers(value)
+            if len(readers) != 1 or self._is_output(value):
+                return False
+            reader = readers[0].layer
+            if not isinstance(reader, Slice) or reader.items != wanted:
+                return False
+            ends.append(readers[0])
+        uses = self._uses()
+        used = layer.return_state and any(uses[value.name] for value in last)
+        layer = replace(layer, return_sequences=False, return_state=used)
+        results = tuple(end.outputs[0] for end in ends)
+        self.calls[at] = replace(call, layer=layer, outputs=(*results, *(last if used else ())))
+        for end in ends:
+            self.calls.remove(end)
+        self._merge(at, results)
+        return True
+
     def _without_sequences(self, at: int, last: tuple[Value, ...], uses: Counter[str]) -> None:
         """Only the states are used: a layer that returns the last h."""
         call = self.calls[at]
@@ -160,10 +197,13 @@ class _Tidying:
         each = STATES[layer.cell]
         hidden = last[::each]
         others = [value for k, value in enumerate(last) if k % each]
-        # Lengths are at least 1, so that the last h is what a step that counts has returned.
+        # Lengths are at least 1, so that the last h is what a step that counts has returned. A mask
+        # may be of none: then h is the initial state, and what is returned zeros.
+        by_length = call.mask is not None and isinstance(self._maker(call.mask), WithinLength)
+        apart = call.mask is not None and not by_length and len(call.inputs) > 1
         layer = replace(layer, return_sequences=False, zero_output_for_mask=False)
         first = call.outputs[: len(hidden)]
-        if any(uses[value.name] for value in others):
+        if apart or any(uses[value.name] for value in others):
             shaped = tuple(
                 replace(value, shape=h.shape) for value, h in zip(first, hidden, strict=True)
             )

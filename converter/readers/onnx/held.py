@@ -141,4 +141,99 @@ class Filled:
     sizes: Sizes
 
 
-Held = Known | Seen | Pieces | Filled
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is computed of a mask alone, as the text of its nodes. See `packing`.
+
+    Attributes:
+        mask: (B, T).
+    """
+
+    mask: Seen
+    text: str
+
+    @property
+    def sizes(self) -> Sizes:
+        """Nobody asks for them."""
+        raise TypeError("what is computed of a mask has sizes of its own")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A recurrent node that reads the steps that count alone.
+
+    Attributes:
+        call: Of its layer, by the first output.
+        sequences: What it returns, the steps where they belong.
+        backwards: Of each direction, whether it reads from the end.
+        initial: The names in the file of its initial states; "" for zeros.
+    """
+
+    call: str
+    sequences: tuple[Seen, ...]
+    backwards: tuple[bool, ...]
+    initial: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A sequence whose steps that count are in front; held as if they were where they belong.
+
+    Attributes:
+        by: The mask.
+        read: What gave it, if a recurrent node did.
+        first: What a row in front of the steps holds: "zeros", or "state"; "" where there is none.
+    """
+
+    held: Seen | Pieces
+    by: Seen
+    read: Read | None = None
+    first: str = ""
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of what is held, without a row in front."""
+        return self.held.sizes
+
+    @property
+    def dtype(self) -> str:
+        """Of what is held."""
+        return self.held.dtype
+
+    def turned(self, axes: Sequence[int]) -> Packed:
+        """With its axes in another order."""
+        return replace(self, held=self.held.turned(axes))
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Last states of a recurrent node, which mean something where any step counts.
+
+    Attributes:
+        number: Of the state: 0 for h.
+    """
+
+    pieces: Pieces
+    by: Seen
+    read: Read
+    number: int
+
+    @property
+    def sizes(self) -> Sizes:
+        """(D, B, H)."""
+        return self.pieces.sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """States that a layer keeps from one call to the next, which the file has as an input.
+
+    Attributes:
+        name: Of the input.
+    """
+
+    name: str
+    sizes: Sizes
+
+
+Held = Known | Seen | Pieces | Filled | Counted | Packed | Ends | Kept

@@ -10,6 +10,7 @@ from converter.description.indexing import WHOLE
 from converter.readers.onnx.held import Filled, Held, Known, Pieces, Seen
 from converter.readers.onnx.lifting import Lift, lifts
 from converter.readers.onnx.messages import Node
+from converter.readers.onnx.packing import with_row
 from converter.readers.onnx.shaping import joined
 from converter.readers.onnx.sizes import Size
 
@@ -20,6 +21,8 @@ FAR = 2**31 - 2
 @lifts("Concat")
 def _(lift: Lift, node: Node) -> list[Held]:
     every = lift.all_given(node)
+    if (packed := with_row(lift, node)) is not None:
+        return [packed]
     rank = len(every[0].sizes)
     axis = node.attributes.get("axis", 1) % rank
     if all(isinstance(one, Pieces) and one.axis == axis for one in every):

@@ -18,14 +18,19 @@ import numpy as np
 from converter.description import (
     AnyOf,
     Call,
+    Concatenate,
     Constant,
     EveryStep,
     ExpandDims,
+    Flatten,
+    Identity,
     JoinMasks,
     Layer,
     Masking,
     Operation,
     Permute,
+    RepeatVector,
+    Reshape,
     ShapeMismatchError,
     Slice,
     Squeeze,
@@ -38,7 +43,18 @@ from converter.description import (
 from converter.description.indexing import WHOLE
 from converter.errors import ConverterError, FormatError, UnsupportedError
 from converter.readers.onnx.folds import folded
-from converter.readers.onnx.held import SMALL, Filled, Held, Known, Pieces, Seen
+from converter.readers.onnx.held import (
+    SMALL,
+    Counted,
+    Ends,
+    Filled,
+    Held,
+    Kept,
+    Known,
+    Packed,
+    Pieces,
+    Seen,
+)
 from converter.readers.onnx.messages import Graph, Node
 from converter.readers.onnx.sizes import Size, Sizes, as_shape, known, numbers
 from converter.readers.strict import named
@@ -46,6 +62,9 @@ from converter.readers.strict import named
 Lifter = Callable[["Lift", Node], Sequence[Any]]
 
 LIFTERS: dict[str, Lifter] = {}
+
+MOVERS = (Concatenate, Flatten, Identity, Permute, RepeatVector, Reshape, Transpose)
+"""Layers that give what they are given."""
 
 MASKS = (AnyOf, EveryStep, JoinMasks, Unequal, WithinLength)
 """Layers that give a mask."""
@@ -79,6 +98,10 @@ class Lift:
         calls: Those that are made, by their first output's name.
         sizes: Of each value, in its own order.
         uses: How often each name of the file is read.
+        makers: The node that gives each name.
+        ordering: Names of which the order of the elements is asked for.
+        kept: By the name of an input that holds states, what they are next.
+        ones: A mask in ones and zeros, by the name of the value: the mask.
     """
 
     path: str
@@ -87,6 +110,10 @@ class Lift:
     calls: dict[str, Call] = field(default_factory=dict)
     sizes: dict[str, Sizes] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
+    makers: dict[str, Node] = field(default_factory=dict)
+    ordering: set[str] = field(default_factory=set)
+    kept: dict[str, tuple[Seen, ...]] = field(default_factory=dict)
+    ones: dict[str, Seen] = field(default_factory=dict)
     layer_names: set[str] = field(default_factory=set)
     value_names: set[str] = field(default_factory=set)
     made: dict[tuple[str, tuple[int, ...]], Value] = field(default_factory=dict)
@@ -107,22 +134,33 @@ class Lift:
         Raises:
             UnsupportedError: It is not read.
         """
+        from converter.readers.onnx.packing import check_taken, followed
+
         lifter = LIFTERS.get(node.kind)
         try:
             results: Sequence[Any] | None = folded(self, node)
+            if results is None:
+                results = followed(self, node)
             if results is None and lifter is None:
                 raise self.refusal(node, f"a node of the kind {node.kind}, which is not read")
             if results is None and lifter is not None:
+                check_taken(self, node)
                 results = lifter(self, node)
-        except ShapeMismatchError as error:
-            raise self.damaged(node, str(error)) from error
         except ConverterError:
             raise
-        except (ValueError, IndexError, TypeError, KeyError, OverflowError) as error:
-            raise self.damaged(node, str(error) or type(error).__name__) from error
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise self._failed(node, error) from error
         for name, held in zip(node.outputs, results or (), strict=False):
             if name:
                 self.held[name] = held
+
+    def _failed(self, node: Node, error: Exception) -> ConverterError:
+        """Why a node cannot be read: sizes that are not known, or what no file should have."""
+        given = (self.held.get(name) for name in node.inputs)
+        said = str(error) or type(error).__name__
+        if any(isinstance(one, Known) and one.is_symbolic for one in given):
+            return self.refusal(node, f"computed of sizes that are not known: {said}")
+        return self.damaged(node, said)
 
     def given(self, node: Node, k: int) -> Any:
         """What input `k` of a node stands for; None where it is left out.
@@ -187,6 +225,8 @@ class Lift:
             else:
                 layer = Stack(name=self.name(node), axis=held.axis)
             return self.call(layer, *values)[0]
+        if isinstance(held, Counted | Packed | Ends | Kept):
+            raise self.refusal(node, "packed steps or states that are kept, in an unknown way")
         if isinstance(held, Filled):
             raise self.refusal(node, f"{held.number} in a tensor of shape {held.sizes}")
         if held.is_symbolic:
@@ -253,10 +293,7 @@ class Lift:
             return layer.output_dtype(tuple(one.dtype for one in inputs))
         if isinstance(layer, MASKS) or (isinstance(layer, Masking) and k):
             return "bool"
-        moves = {"Permute", "Transpose", "Reshape", "Flatten", "RepeatVector", "Identity"}
-        if type(layer).__name__ in moves and inputs:
-            return inputs[0].dtype
-        return layer.dtype
+        return inputs[0].dtype if isinstance(layer, MOVERS) and inputs else layer.dtype
 
     def index(self, held: Held, axis: int, k: int, node: Node) -> Seen:
         """`x[..., k, ...]` along an axis of the file."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from converter.description import Call, Identity, Model, Source, Value
 from converter.errors import UnsupportedError
+from converter.metadata import STATES
 from converter.readers.beside import sha256_of
 from converter.readers.file import File
 from converter.readers.onnx import (  # noqa: F401  each family registers its readers
@@ -17,15 +18,17 @@ from converter.readers.onnx import (  # noqa: F401  each family registers its re
     indexing,
     normalization,
     operations,
+    packing,
     pooling,
     recurrent,
     shaping,
 )
-from converter.readers.onnx.held import Seen
+from converter.readers.onnx.held import Kept, Pieces, Seen
 from converter.readers.onnx.lifting import Lift
+from converter.readers.onnx.masks import with_masks
 from converter.readers.onnx.messages import Document, Graph, Node, Tensor, malformed, read_document
 from converter.readers.onnx.sizes import Size, known
-from converter.readers.strict import named
+from converter.readers.strict import named, parse
 from converter.readers.tidying import tidied
 
 FORM = "ONNX"
@@ -43,9 +46,10 @@ def read(file: File) -> Model:
     document = read_document(file)
     lift = Lift(file.path, document.opset)
     _count(document.graph, lift)
-    inputs = tuple(_inputs(document.graph, lift))
+    pairs = _kept(document)
+    inputs = tuple(_inputs(document.graph, lift, pairs))
     lift.run(document.graph)
-    outputs, renamed = _outputs(document.graph, lift)
+    outputs, renamed = _outputs(document.graph, lift, pairs)
     calls = tuple(_renamed(call, renamed) for call in lift.calls.values())
     model = Model(
         name=document.graph.name or Path(file.path).stem,
@@ -55,7 +59,7 @@ def read(file: File) -> Model:
         source=_source(file, document),
         axes=tuple(_axes(value, lift) for value in inputs),
     )
-    return tidied(model)
+    return tidied(with_masks(model))
 
 
 def _axes(value: Value, lift: Lift) -> tuple[str, ...]:
@@ -77,16 +81,37 @@ def _count(graph: Graph, lift: Lift) -> None:
     """How often each name is read."""
     for node in graph.nodes:
         lift.uses.update(name for name in node.inputs if name)
+        lift.makers.update(dict.fromkeys(node.outputs, node))
+        if node.kind == "TopK":
+            lift.ordering.update(node.inputs[:1])
         for attribute in node.attributes.values():
             if isinstance(attribute, Graph):
                 _count(attribute, lift)
     lift.uses.update(output.name for output in graph.outputs)
 
 
-def _inputs(graph: Graph, lift: Lift) -> Iterator[Value]:
-    """Those that are no stored tensors, which old files list as well."""
+def _kept(document: Document) -> dict[str, str]:
+    """The inputs that hold states which layers keep, and the outputs with the next."""
+    text = document.metadata.get(STATES)
+    if text is None:
+        return {}
+    pairs = parse(text, f"{STATES} in the metadata")
+    names = {tensor.name for tensor in document.graph.inputs}
+    found: dict[str, str] = {}
+    for pair in pairs if isinstance(pairs, list) else ():
+        match pair:
+            case [str(given), str(following)] if given in names:
+                found[given] = following
+    return found
+
+
+def _inputs(graph: Graph, lift: Lift, kept: dict[str, str]) -> Iterator[Value]:
+    """Those that are no stored tensors, which old files list as well, and no states."""
     for tensor in graph.inputs:
         if tensor.name in graph.stored:
+            continue
+        if tensor.name in kept:
+            lift.held[tensor.name] = Kept(tensor.name, tuple(_sizes(tensor)))
             continue
         if not tensor.dtype or tensor.shape is None:
             raise malformed(lift.path, f"input {named(tensor.name)} has no shape or no dtype")
@@ -119,12 +144,17 @@ def _sizes(tensor: Tensor) -> Iterator[int | Size]:
             yield Size.of(size if isinstance(size, str) and size else f"{tensor.name}.{axis}")
 
 
-def _outputs(graph: Graph, lift: Lift) -> tuple[tuple[Value, ...], dict[str, Value]]:
+def _outputs(
+    graph: Graph, lift: Lift, kept: dict[str, str]
+) -> tuple[tuple[Value, ...], dict[str, Value]]:
     """The outputs under the file's names, and what their values are called now."""
     renamed: dict[str, Value] = {}
     outputs = []
     for tensor in graph.outputs:
         node = Node("output", tensor.name, (tensor.name,), (), {})
+        if tensor.name in kept.values():
+            _check_kept(lift, node, tensor, kept)
+            continue
         value = lift.value(lift.as_seen(lift.given(node, 0), node))
         made = any(value in call.outputs for call in lift.calls.values())
         if not made or value.name in renamed:
@@ -135,6 +165,14 @@ def _outputs(graph: Graph, lift: Lift) -> tuple[tuple[Value, ...], dict[str, Val
         renamed[value.name] = replace(value, name=tensor.name)
         outputs.append(renamed[value.name])
     return tuple(outputs), _apart(renamed, lift)
+
+
+def _check_kept(lift: Lift, node: Node, tensor: Tensor, kept: dict[str, str]) -> None:
+    """Refuse states that are not what the layer that keeps them has last."""
+    held = lift.given(node, 0)
+    (given,) = (name for name, following in kept.items() if following == tensor.name)
+    if not isinstance(held, Pieces) or held.parts != lift.kept.get(given):
+        raise lift.refusal(node, "states that are kept, of another layer than has them")
 
 
 def _apart(renamed: dict[str, Value], lift: Lift) -> dict[str, Value]:

@@ -18,12 +18,14 @@ from converter.description import (
     Pool,
     Reduce,
     Reduction,
+    Unequal,
     Value,
 )
 from converter.description.operations import Number
 from converter.readers.onnx.held import Filled, Held, Known, Seen
 from converter.readers.onnx.lifting import Lift, lifts
 from converter.readers.onnx.messages import DTYPES, Node
+from converter.readers.onnx.packing import chosen
 
 # fmt: off
 FUNCTIONS: Mapping[str, Function] = {
@@ -73,6 +75,8 @@ COMBINATIONS = {
 
 @lifts(*FUNCTIONS, "Sum", "Mean")
 def _(lift: Lift, node: Node) -> list[Held]:
+    if node.kind == "Where" and (ends := chosen(lift, node)) is not None:
+        return ends
     if node.kind == "Add":
         from converter.readers.onnx.core import with_bias
 
@@ -168,8 +172,14 @@ def _(lift: Lift, node: Node) -> list[Held]:
         return [seen]
     if not dtype:
         raise lift.refusal(node, f"a cast to type {node.attributes['to']}")
+    if dtype == "bool" and seen.dtype != "bool":
+        unequal = Unequal(name=lift.name(node), number=0.0)
+        return [lift.ordered(lift.call(unequal, seen.value)[0], seen.order)]
     layer = Cast(name=lift.name(node), dtype=dtype)
-    return [lift.ordered(lift.call(layer, seen.value)[0], seen.order)]
+    result = lift.ordered(lift.call(layer, seen.value)[0], seen.order)
+    if seen.dtype == "bool" and dtype == "int32":
+        lift.ones[result.value.name] = seen
+    return [result]
 
 
 REDUCTIONS: Mapping[str, Reduction] = {

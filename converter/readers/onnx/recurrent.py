@@ -25,9 +25,21 @@ from converter.description import (
 )
 from converter.gates import GATES, STATES, Cell, bias_form, kernel_form, peephole_form
 from converter.readers.onnx.core import shortest
-from converter.readers.onnx.held import Filled, Held, Known, Pieces, Seen
+from converter.readers.onnx.held import (
+    Counted,
+    Ends,
+    Filled,
+    Held,
+    Kept,
+    Known,
+    Packed,
+    Pieces,
+    Read,
+    Seen,
+)
 from converter.readers.onnx.lifting import Lift, lifts, named_for
 from converter.readers.onnx.messages import Node
+from converter.readers.onnx.packing import LENGTHS
 
 CELLS = {"LSTM": Cell.LSTM, "RNN": Cell.RNN}
 GRUS = {0: Cell.GRU_RESET_BEFORE, 1: Cell.GRU}
@@ -111,14 +123,17 @@ class _Reading:
         self.coupled = bool(given.get("input_forget", 0))
 
     def results(self) -> list[Held | None]:
-        x = self.lift.seen(self.node, 0)
+        given = self.lift.given(self.node, 0)
+        packed = given if isinstance(given, Packed) else None
+        x = self.lift.as_seen(given.held if packed else given, self.node)
         if len(x.sizes) != 3:
             raise ValueError(f"an input of rank {len(x.sizes)}; expected 3")
         as_it_is = x.order[2] != 2 or x.order[0] == 0
         value = self.lift.value(x) if as_it_is else x.value
         time_major = as_it_is != self.batch_first
-        states = self.initial()
-        mask = self.mask(x, value, time_major)
+        kept = self.kept()
+        states = [] if kept else self.initial()
+        mask = self.mask_of(packed, time_major) if packed else self.mask(x, value, time_major)
         directions = self.directions()
         layer = Recurrent(
             name=self.lift.name(self.node),
@@ -130,7 +145,8 @@ class _Reading:
             return_sequences=True,
             return_state=True,
             time_major=time_major,
-            zero_output_for_mask=mask is not None,
+            stateful=bool(kept),
+            zero_output_for_mask=mask is not None and packed is None,
         )
         masks = (mask, *(None for _ in states)) if mask is not None else ()
         outputs = self.lift.call(layer, value, *states, masks=masks)
@@ -141,9 +157,16 @@ class _Reading:
             sequences = [self.reversed(sequences[0], 0 if time_major else 1)]
         ends = outputs[count:]
         each = STATES[self.cell]
+        for name, k in kept.items():
+            self.lift.kept[name] = tuple(ends[k::each])
         axis = 2 if self.batch_first else 1
         last = [Pieces(axis - 1, tuple(ends[k::each])) for k in range(each)]
-        return [Pieces(axis, tuple(sequences)), *last]
+        if packed is None:
+            return [Pieces(axis, tuple(sequences)), *last]
+        names = [*self.node.inputs, *("",) * 8][5 : 5 + each]
+        read = Read(outputs[0].value.name, tuple(sequences), self.ways, tuple(names))
+        ends_of = [Ends(one, packed.by, read, k) for k, one in enumerate(last)]
+        return [Packed(Pieces(axis, tuple(sequences)), packed.by, read), *ends_of]
 
     def reversed(self, sequence: Seen, axis: int) -> Seen:
         """In the order of time: a layer that reads from the end gives its outputs as it reads."""
@@ -248,6 +271,17 @@ class _Reading:
 
     # Inputs beside the sequence
 
+    def kept(self) -> dict[str, int]:
+        """The states that the layer keeps, by the names of the inputs that hold them."""
+        each = STATES[self.cell]
+        given = [self.lift.given(self.node, 5 + k) for k in range(each)]
+        if not any(isinstance(one, Kept) for one in given):
+            return {}
+        names = {one.name: k for k, one in enumerate(given) if isinstance(one, Kept)}
+        if len(names) < each or names.keys() & self.lift.kept.keys():
+            raise self.lift.refusal(self.node, "states that several nodes keep, or some of them")
+        return names
+
     def initial(self) -> list[Value]:
         """The initial states of each direction in turn; none where all are zeros."""
         count, each = len(self.ways), STATES[self.cell]
@@ -279,6 +313,14 @@ class _Reading:
             operands=(None,),
         )
         return self.lift.call(zeros, self.lift.value(like))[0].value
+
+    def mask_of(self, packed: Packed, time_major: bool) -> Value:
+        """The mask by which the steps were packed, whose lengths the node must have."""
+        lengths = self.lift.given(self.node, 4)
+        if lengths != Counted(packed.by, LENGTHS) or self.batch_first:
+            raise self.lift.refusal(self.node, "packed steps, and other lengths than theirs")
+        by = packed.by.turned((1, 0)) if time_major else packed.by
+        return self.lift.value(by)
 
     def mask(self, x: Seen, value: Value, time_major: bool) -> Value | None:
         """Which steps count, by `sequence_lens`."""

@@ -11,10 +11,12 @@ from converter.description import (
     RepeatVector,
     Reshape,
     Squeeze,
+    ZeroPadding,
 )
-from converter.readers.onnx.held import Filled, Held, Known, Pieces, Seen
+from converter.readers.onnx.held import Filled, Held, Known, Packed, Pieces, Seen
 from converter.readers.onnx.lifting import Lift, lifts
 from converter.readers.onnx.messages import Node
+from converter.readers.onnx.packing import with_row
 from converter.readers.onnx.sizes import Size, Sizes
 
 
@@ -51,6 +53,8 @@ def squeezed(lift: Lift, node: Node, held: Held, axes: list[int]) -> Held:
     """Without axes of length 1."""
     if not axes:
         return held
+    if isinstance(held, Packed):
+        return within(held, squeezed(lift, node, held.held, axes))
     if any(isinstance(held.sizes[axis], int) and held.sizes[axis] != 1 for axis in axes):
         raise ValueError(f"axes {axes} of {held.sizes}; each must be 1")
     if isinstance(held, Filled):
@@ -100,6 +104,13 @@ def _(lift: Lift, node: Node) -> list[Held]:
     return [reshaped(lift, node, held, (front, behind))]
 
 
+def within(packed: Packed, held: Held) -> Packed:
+    """What packed steps have become, which are no longer as their node gave them."""
+    if not isinstance(held, Seen | Pieces):
+        raise TypeError("packed steps that are no tensor")
+    return Packed(held, packed.by)
+
+
 def product(sizes: Sizes) -> int | Size:
     """Of all of them."""
     whole: int | Size = 1
@@ -131,12 +142,13 @@ def reshaped(lift: Lift, node: Node, held: Held, target: Sizes) -> Held:
     sizes = held.sizes
     if target == sizes:
         return held
+    if isinstance(held, Packed):
+        return within(held, reshaped(lift, node, held.held, target))
     if isinstance(held, Filled):
         return Filled(held.number, held.dtype, target)
     if isinstance(held, Pieces):
         return _pieces_reshaped(lift, node, held, target)
-    if isinstance(held, Known):
-        held = lift.as_seen(held, node)
+    held = lift.as_seen(held, node)
     longer = [size for size in sizes if size != 1]
     if longer == [size for size in target if size != 1]:
         return _ones_moved(lift, node, held, target)
@@ -232,3 +244,32 @@ def _(lift: Lift, node: Node) -> list[Held]:
         if (array == array.flat[0]).all():
             return [Filled(array.flat[0].item(), held.dtype, sizes)]
     raise lift.refusal(node, f"a tensor of {_shown(held.sizes)} repeated to {_shown(sizes)}")
+
+
+@lifts("Pad")
+def _(lift: Lift, node: Node) -> list[Held]:
+    packed = with_row(lift, node)
+    if packed is not None:
+        return [packed]
+    seen = lift.seen(node, 0)
+    pads = lift.integers(node, 1, "pads") or []
+    value = lift.known(node, 2, "what is added")
+    rank = len(seen.order)
+    mode = node.attributes.get("mode", "constant")
+    zeros = value is None or not value.read().any()
+    if mode != "constant" or not zeros or node.attributes.get("value") or lift.given(node, 3):
+        raise lift.refusal(node, f"mode={mode}, and {'zeros' if zeros else 'others'}")
+    if len(pads) != 2 * rank or not all(isinstance(one, int) and one >= 0 for one in pads):
+        raise lift.refusal(node, f"pads={pads}")
+    own = sorted(zip(seen.order, zip(pads[:rank], pads[rank:], strict=True), strict=True))
+    ends = [pair for _, pair in own]
+    channels_first = any(ends[-1])
+    if rank < 3 or any(ends[0]) or (channels_first and any(ends[1])):
+        raise lift.refusal(node, f"pads={pads}, around what is no sequence or image")
+    layer = ZeroPadding(
+        name=lift.name(node),
+        dtype=seen.dtype,
+        ends=tuple(ends[2:] if channels_first else ends[1:-1]),
+        channels_first=channels_first,
+    )
+    return [lift.ordered(lift.call(layer, seen.value)[0], seen.order)]
