@@ -64,12 +64,14 @@ class Options:
         opset: Of an ONNX file.
         verify: What is written will be verified.
         rounded: What was rounded in the model on request.
+        quantize: To what the weights of an ONNX file are rounded; "none".
     """
 
     keras_python: str | os.PathLike[str] | None = None
     opset: int | None = None
     verify: bool = True
     rounded: Rounded | None = None
+    quantize: str = "none"
 
 
 def write_placements(staging: Staging, name: str, placements: Sequence[Placement]) -> None:
@@ -182,6 +184,10 @@ def _keras_weights(model: Model, name: str, options: Options) -> Artefact:
 
 
 def _onnx(model: Model, name: str, options: Options) -> Artefact:
+    if options.quantize != "none":
+        from converter.quantized_file import QuantizedFile
+
+        return QuantizedFile(model, name, options)
     from converter.onnx_file import OnnxFile
 
     return OnnxFile(model, name, options)

@@ -6,7 +6,6 @@ What a command needs is imported when it runs, so that `ifco --help` is quick.
 from __future__ import annotations
 
 import io
-import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,8 +17,16 @@ from cyclopts import App, CycloptsError
 from converter import __version__
 from converter.compare import BATCHES, ROUNDS, RUNTIMES, TIMES
 from converter.configuration import Configuration
-from converter.errors import ConverterError, FormatError, UsageError
-from converter.printing import Format, forget_stdout, progress, show, show_error
+from converter.errors import ConverterError, FormatError
+from converter.printing import (
+    Format,
+    forget_stdout,
+    internal_error,
+    progress,
+    show,
+    show_error,
+    usage_error,
+)
 
 if TYPE_CHECKING:
     from converter.compare.timings import Timings
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 To = Literal["pytorch", "onnx", "keras", "h5", "weights.h5", "state-dict", "keras-weights"]
 State = Literal["kept", "explicit"]
 Precision = Literal["source", "float16", "float32", "float64"]
+Quantize = Literal["none", "int8"]
 EraName = Literal["keras-1", "keras-2", "tf-keras", "keras-3"]
 
 INTERRUPTED = 130
@@ -51,6 +59,7 @@ def convert(
     state: State = "kept",
     precision: Precision = "source",
     half_io: bool = False,
+    quantize: Quantize = "none",
     max_deviation: float | None = None,
     run_code: bool = False,
     exit_zero: bool = False,
@@ -84,8 +93,9 @@ def convert(
             in what it computes in there.
         half_io: With float16, its inputs and outputs are in it, too; without it they stay as they
             are.
-        max_deviation: How far an output may be from the source in float64 where the precision
-            rounds, as a part of its largest number: 0.01. What is farther differs.
+        quantize: int8 rounds the weights of an ONNX file to 8 bits, by onnxruntime's own tool.
+        max_deviation: How far an output may be from the source in float64 where something was
+            rounded on request, as a part of its largest number: 0.01. What is farther differs.
         run_code: Import package.module and call build, which executes your code.
         exit_zero: End with 0 also if the models differ or it could not be decided.
         format: How the result is printed.
@@ -112,6 +122,7 @@ def convert(
             state=state,
             precision=precision,
             half_io=half_io,
+            quantize=quantize,
             max_deviation=max_deviation,
         )
     show(format, lambda console: show_conversion(console, done), lambda: conversion_as_dict(done))
@@ -192,6 +203,7 @@ def verify(
     state: State = "kept",
     precision: Precision = "source",
     half_io: bool = False,
+    quantize: Quantize = "none",
     max_deviation: float | None = None,
     report: Path | None = None,
     force: bool = False,
@@ -214,8 +226,9 @@ def verify(
         state: As it was converted.
         precision: As it was converted.
         half_io: As it was converted.
-        max_deviation: How far an output may be from the source in float64 where the precision
-            rounds, as a part of its largest number: 0.01. What is farther differs.
+        quantize: As it was converted.
+        max_deviation: How far an output may be from the source in float64 where something was
+            rounded on request, as a part of its largest number: 0.01. What is farther differs.
         report: An HTML file to write, which opens offline.
         force: Replace a report that exists.
         exit_zero: End with 0 also if the models differ or it could not be decided.
@@ -234,6 +247,7 @@ def verify(
             state=state,
             precision=precision,
             half_io=half_io,
+            quantize=quantize,
             max_deviation=max_deviation,
         )
     if report is not None:
@@ -394,32 +408,10 @@ def run(tokens: Sequence[str]) -> int:
             tokens, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except CycloptsError as error:
-        return show_error(usage_error(error, tokens), tokens)
+        return show_error(usage_error(error, tokens, COMMANDS), tokens)
     except ConverterError as error:
         return show_error(error, tokens)
     return code or 0
-
-
-def usage_error(error: CycloptsError, tokens: Sequence[str]) -> UsageError:
-    """What is wrong with a command line, in four parts."""
-    typed = shlex.join(["ifco", *tokens])
-    command = next((token for token in tokens if token in COMMANDS), "")
-    return UsageError(
-        str(error).strip(),
-        context=typed,
-        hint=f"ifco {command} --help".replace("  ", " "),
-        code="usage",
-    )
-
-
-def internal_error(error: Exception) -> ConverterError:
-    """What nobody foresaw, in four parts."""
-    return ConverterError(
-        "ifco has a mistake: this should not have happened",
-        context=f"{type(error).__name__}: {error}",
-        hint="report it with the lines above and the model's config",
-        code="internal",
-    )
 
 
 def main() -> int:

@@ -61,6 +61,7 @@ def convert(
     state: str = "kept",
     precision: str = "source",
     half_io: bool = False,
+    quantize: str = "none",
     max_deviation: float | None = None,
 ) -> Conversion:
     """Convert a saved model or one in memory, and verify what was written.
@@ -86,13 +87,20 @@ def convert(
         precision: "float16", "float32" or "float64" for a model that computes in that throughout,
             whatever the source does.
         half_io: The inputs and outputs of a model in float16 are in it, too.
-        max_deviation: How far answers may be from the source's where `precision` rounds, as a part
-            of the largest number of the output.
+        quantize: "int8" for an ONNX file whose weights onnxruntime's tool rounds to 8 bits.
+        max_deviation: How far answers may be from the source's where `precision` or `quantize`
+            rounds, as a part of the largest number of the output.
 
     Raises:
         ConverterError: It cannot be read, expressed or written.
     """
     target = target_of(to)
+    if max_deviation is not None:
+        check_bound(max_deviation)
+    if quantize != "none":
+        from converter.quantized_file import check_quantize
+
+        check_quantize(quantize, to, precision)
     place = Path(out)
     check_suffix(place, to)
     if to == "state-dict":
@@ -107,12 +115,11 @@ def convert(
         from converter.readers import read
 
         read_model = read(source, example_inputs, era=era, arch=arch)
-    if max_deviation is not None:
-        check_bound(max_deviation)
     exact = with_states(read_model, state)
     model = with_precision(exact, precision, half_io=half_io)
     rounded = Rounded(precision, exact) if narrows(exact, precision) else None
-    artefact = target.make(model, place.name, Options(keras_python, opset, verify, rounded))
+    options = Options(keras_python, opset, verify, rounded, quantize)
+    artefact = target.make(model, place.name, options)
     alone = place.name if target.suffix else ""
     folder = place.parent if alone else place
     names = (*artefact.names, f"{alone}.{RECORD}" if alone else RECORD)

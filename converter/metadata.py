@@ -11,5 +11,8 @@ LEDGER_SHA256 = "ifco.ledger_sha256"
 TEST_VECTOR = "ifco.test_vector"
 """Inputs and the judge's answers, as `converter.verify.vector` writes them."""
 
+QUANTIZED = "ifco.quantized"
+"""To what its weights are rounded: "int8"."""
+
 STATES = "ifco.states"
 """Pairs of names, as JSON: the input of a state that is kept, and the output with the next."""

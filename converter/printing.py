@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from converter.errors import ConverterError, OutputError
+from converter.errors import ConverterError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,3 +79,25 @@ def progress(doing: str) -> Iterator[None]:
 
     with console_on(sys.stderr).status(printable(doing)):
         yield
+
+
+def usage_error(error: Exception, tokens: Sequence[str], commands: Collection[str]) -> UsageError:
+    """What is wrong with a command line, in four parts."""
+    typed = shlex.join(["ifco", *tokens])
+    command = next((token for token in tokens if token in commands), "")
+    return UsageError(
+        str(error).strip(),
+        context=typed,
+        hint=f"ifco {command} --help".replace("  ", " "),
+        code="usage",
+    )
+
+
+def internal_error(error: Exception) -> ConverterError:
+    """What nobody foresaw, in four parts."""
+    return ConverterError(
+        "ifco has a mistake: this should not have happened",
+        context=f"{type(error).__name__}: {error}",
+        hint="report it with the lines above and the model's config",
+        code="internal",
+    )

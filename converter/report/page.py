@@ -20,7 +20,7 @@ from converter.report.timings import (
     place_words,
     reason_of,
 )
-from converter.report.words import deviation_words, printable
+from converter.report.words import arrays_words, deviation_words, printable
 from converter.verify.verdict import Comparison, Verdict
 
 MANY = 60
@@ -189,9 +189,6 @@ def page_of_timings(found: Timings) -> Page:
 def page_of_verdict(verdict: Verdict) -> Page:
     """A verification."""
     strips, ticks = strips_of([(verdict.artefact, verdict)], {})
-    arrays = f"all {verdict.arrays} bit for bit" if verdict.arrays else ""
-    if verdict.wrong_arrays:
-        arrays = "not bit for bit: " + ", ".join(verdict.wrong_arrays)
     return Page(
         title=verdict.original,
         status=verdict.status.value,
@@ -200,7 +197,7 @@ def page_of_verdict(verdict: Verdict) -> Page:
         facts=[
             (name, text)
             for name, text in (
-                ("arrays", arrays),
+                ("arrays", arrays_words(verdict)),
                 ("compared", f"{len(verdict.comparisons)} outputs of all cases"),
                 ("first layer that differs", verdict.layer),
                 ("deviation", deviation_words(verdict.deviation) if verdict.deviation else ""),

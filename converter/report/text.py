@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from converter.dtypes import FLOATS
 from converter.errors import ConverterError
 from converter.report.console import columns, show
-from converter.report.words import deviation_words, printable
+from converter.report.words import arrays_words, deviation_words, printable
 from converter.verify.verdict import Comparison, Power, Status, Verdict
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 STYLES = {
     Status.EQUAL: "bold green",
+    Status.APPROXIMATE: "bold green",
     Status.DIFFERS: "bold red",
     Status.UNDECIDED: "bold yellow",
     Status.INCONCLUSIVE: "bold yellow",
@@ -117,7 +119,7 @@ def _size(path: Path) -> str:
 
 def show_verdict(console: Console, verdict: Verdict) -> None:
     """Print the verdict in one line, then why, then the numbers that it rests on."""
-    equal = verdict.status is Status.EQUAL
+    equal = verdict.status in (Status.EQUAL, Status.APPROXIMATE)
     first = Text.assemble((verdict.status.value, STYLES[verdict.status]), f": {_where(verdict)}")
     console.print(first, soft_wrap=True)
     if equal:
@@ -162,6 +164,8 @@ def _help(verdict: Verdict) -> str:
         if verdict.layer:
             return f"look at layer '{verdict.layer}': it is the first that differs"
         return "--format json has every comparison"
+    if verdict.deviation is not None and verdict.deviation.of not in FLOATS:
+        return "--max-deviation 0.05 allows a twentieth of the largest number"
     if verdict.status is Status.UNDECIDED:
         return "nothing differed; the inputs could not have shown every mistake"
     return "rounding alone moves these outputs too far to say more"
@@ -169,7 +173,8 @@ def _help(verdict: Verdict) -> str:
 
 def _numbers(verdict: Verdict) -> Iterator[tuple[str, str]]:
     """What was compared, and how near it came to its tolerance."""
-    worst = _against(verdict) or verdict.worst
+    judged = verdict.deviation is None or verdict.deviation.of in FLOATS
+    worst = _against(verdict) or (verdict.worst if judged else None)
     if worst is not None and worst.ratio == inf:
         yield "largest error", f"not measured: {printable(worst.reason)}"
     elif worst is not None:
@@ -177,15 +182,14 @@ def _numbers(verdict: Verdict) -> Iterator[tuple[str, str]]:
         yield "", f"{worst.units:.3g} units in the last place"
     if worst is not None:
         yield "where", _place(worst) + (f", at {worst.where}" if worst.where else "")
+    if verdict.comparisons:
         outputs = len({one.output for one in verdict.comparisons})
         cases = len({one.case for one in verdict.comparisons})
         yield "compared", f"{_count(outputs, 'output')} of {_count(cases, 'case')}"
     if verdict.deviation is not None:
         yield "deviation", deviation_words(verdict.deviation)
-    if verdict.wrong_arrays:
-        yield "arrays", "not bit for bit: " + ", ".join(map(printable, verdict.wrong_arrays))
-    elif verdict.arrays:
-        yield "arrays", f"all {verdict.arrays} bit for bit"
+    if arrays := arrays_words(verdict):
+        yield "arrays", arrays
     if verdict.power is not None:
         yield "would show", power_in_words(verdict.power)
 

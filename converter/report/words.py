@@ -50,9 +50,10 @@ from converter.description import (
     ZeroPadding,
 )
 from converter.description.convolution import Windowed
+from converter.dtypes import FLOATS
 from converter.gates import Cell
 from converter.report.operation_words import operation_words
-from converter.verify.verdict import Deviation
+from converter.verify.verdict import Deviation, Verdict
 
 KERAS_CLASSES = {
     Cell.LSTM: "LSTM",
@@ -66,7 +67,20 @@ def deviation_words(one: Deviation) -> str:
     """How far from the source in float64, and how much of that is rounding."""
     said = f"within {one.error:.3g} of the source in float64"
     said += f", {one.ratio:.3g} of the largest number of output '{printable(one.output)}'"
-    return f"{said}; {one.of} rounding explains {one.explained:.3g}"
+    if one.explained is None:
+        return said
+    what = f"{one.of} rounding explains" if one.of in FLOATS else f"{one.of} weights alone explain"
+    return f"{said}; {what} {one.explained:.3g}"
+
+
+def arrays_words(verdict: Verdict) -> str:
+    """How many arrays of the source came back whole, and how many rounded; "" for none."""
+    if verdict.wrong_arrays:
+        return "not bit for bit: " + ", ".join(map(printable, verdict.wrong_arrays))
+    rounded = verdict.deviation.arrays if verdict.deviation else 0
+    if rounded:
+        return f"{verdict.arrays} bit for bit, {rounded} rounded to the nearest step"
+    return f"all {verdict.arrays} bit for bit" if verdict.arrays else ""
 
 
 def printable(text: str) -> str:

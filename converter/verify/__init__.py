@@ -40,6 +40,7 @@ def verify(
     state: str = "kept",
     precision: str = "source",
     half_io: bool = False,
+    quantize: str = "none",
     max_deviation: float | None = None,
 ) -> Verdict:
     """Hold a converted model against its source, by the judge. It executes the artefact.
@@ -54,6 +55,7 @@ def verify(
         state: As for `convert`.
         precision: As for `convert`.
         half_io: As for `convert`.
+        quantize: As for `convert`.
         max_deviation: As for `convert`.
 
     Raises:
@@ -62,6 +64,8 @@ def verify(
     from converter.keras_weights import is_checkpoint
     from converter.readers import read
 
+    if max_deviation is not None:
+        check_bound(max_deviation)
     if artefact is None:
         from converter.verify.onnx import verify_alone
 
@@ -72,7 +76,7 @@ def verify(
                 hint="give the folder or the file that convert wrote as well",
                 code="no-artefact",
             )
-        return verify_alone(Path(source))
+        return bounded(verify_alone(Path(source)), max_deviation)
     path = Path(artefact)
     if _holds_tensors(path):
         from converter.state_dict import StateDict, read_recurrent
@@ -85,8 +89,6 @@ def verify(
 
         weights = KerasWeights(read_layers(source), path.name, Options(keras_python))
         return weights.verify(path.parent, str(path))
-    if max_deviation is not None:
-        check_bound(max_deviation)
     given = read(source, era=era, arch=arch)
     exact = with_states(given, state)
     model = with_precision(exact, precision, half_io=half_io)
@@ -94,8 +96,13 @@ def verify(
     if path.is_file() and _is_onnx(path):
         from converter.targets.onnx import write_graph
         from converter.verify.onnx import verify_onnx
+        from converter.verify.quantized import verify_quantized
 
-        verdict = verify_onnx(write_graph(model), path, rounded=rounded)
+        made = write_graph(model)
+        if quantize == "none":
+            verdict = verify_onnx(made, path, rounded=rounded)
+        else:
+            verdict = verify_quantized(made, path)
     elif path.is_file():
         from converter.verify.keras import verify_file
 

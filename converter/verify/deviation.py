@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from converter.description import Model
+from converter.dtypes import FLOATS
 from converter.errors import UsageError
 from converter.gates import Array
 from converter.judge import Judge
@@ -90,7 +91,7 @@ def deviation(
                 explained=max(part[1] for part in parts),
             )
         )
-    return max(found, key=lambda one: (np.isinf(one.explained), one.ratio), default=None)
+    return max(found, key=lambda one: (one.explained == np.inf, one.ratio), default=None)
 
 
 def _distance(given: Array, exact: Array) -> float:
@@ -121,7 +122,7 @@ def bounded(verdict: Verdict, bound: float | None) -> Verdict:
         if far is None and verdict.status is not Status.DIFFERS:
             raise UsageError(
                 "nothing was rounded that could deviate",
-                context=f"--max-deviation {bound:g} without a --precision that rounds",
+                context=f"--max-deviation {bound:g}, and no --precision or --quantize that rounds",
                 hint="leave it out: equal says that only rounding differs",
                 code="max-deviation",
             )
@@ -131,13 +132,16 @@ def bounded(verdict: Verdict, bound: float | None) -> Verdict:
     verdict = replace(verdict, deviation=far)
     if verdict.wrong_arrays:
         return verdict
-    if not np.isfinite(far.explained):
+    if far.explained is not None and not np.isfinite(far.explained):
         reason = f"{far.of} is too narrow: output '{far.output}' is not finite in case {far.case}"
         return replace(verdict, status=Status.DIFFERS, reason=reason)
     if bound is not None and far.ratio > bound and verdict.status is not Status.DIFFERS:
         reason = f"output '{far.output}' deviates by {far.ratio:.3g} of its largest number"
         reason += f", more than --max-deviation {bound:g}, in case {far.case}"
         return replace(verdict, status=Status.DIFFERS, reason=reason)
+    if bound is not None and far.of not in FLOATS and verdict.status is Status.UNDECIDED:
+        reason = f"every output is within {bound:g} of its largest number, as --max-deviation asks"
+        return replace(verdict, status=Status.APPROXIMATE, reason=reason)
     return verdict
 
 

@@ -17,7 +17,7 @@ from converter.dtypes import coarsest
 from converter.errors import FormatError, MissingExtraError
 from converter.gates import Array
 from converter.ledger import wrong_arrays
-from converter.metadata import SOURCE, TEST_VECTOR
+from converter.metadata import QUANTIZED, SOURCE, TEST_VECTOR
 from converter.runtimes import ArtefactFailure
 from converter.targets.onnx import Written, write_graph
 from converter.targets.onnx.stored import by_address, read_stored
@@ -52,7 +52,7 @@ def verify_onnx(
     wrong = tuple(wrong_arrays(written.placements, tensors))
     compared: list[Comparison] = []
     failure = ""
-    kept = Kept(_runtime().open(path).run)
+    kept = Kept(runtime().open(path).run)
     inputs = tuple(cases(model))
     try:
         compared = compare(model, inputs, kept, ONNXRUNTIME)
@@ -79,7 +79,7 @@ def verify_onnx(
 
 def _written_again(model: Model, opset: int) -> list[Comparison]:
     """What a model answers that the same code writes."""
-    session = _runtime().open(write_graph(model, opset).bytes())
+    session = runtime().open(write_graph(model, opset).bytes())
     return compare(model, tuple(cases(model)), session.run, ONNXRUNTIME)
 
 
@@ -100,7 +100,12 @@ def verify_alone(path: Path) -> Verdict:
             code="no-test-vector",
         )
     chosen, expected = read_vector(metadata[TEST_VECTOR], str(path))
-    session = _runtime().open(path)
+    original = metadata.get(SOURCE, "") or "its test vector"
+    if QUANTIZED in metadata:
+        from converter.verify.quantized import verify_vector
+
+        return verify_vector(path, chosen, expected, original)
+    session = runtime().open(path)
     compared: list[Comparison] = []
     failure = ""
     try:
@@ -110,7 +115,7 @@ def verify_alone(path: Path) -> Verdict:
         failure = f"it fails on its test vector: {error}"
     verdict = Verdict(
         status=Status.DIFFERS if failure else Status.EQUAL,
-        original=metadata.get(SOURCE, "") or "its test vector",
+        original=original,
         artefact=str(path),
         reason=failure,
         comparisons=tuple(compared),
@@ -151,7 +156,12 @@ def _decided(verdict: Verdict, form: str) -> Verdict:
     return decide(verdict, form)
 
 
-def _runtime() -> ModuleType:
+def runtime() -> ModuleType:
+    """The module that runs ONNX.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+    """
     try:
         from converter.runtimes import onnxruntime
     except ModuleNotFoundError as error:
@@ -176,7 +186,7 @@ def _first_difference(written: Written, tensors: Mapping[str, Array], verdict: V
     model = written.model
     layers = {value.name: call.layer.name for call in model.calls for value in call.outputs}
     whole = _with_every_output(model)
-    session = _runtime().open(write_graph(whole, written.opset).bytes())
+    session = runtime().open(write_graph(whole, written.opset).bytes())
     names = {one.case for one in verdict.comparisons if one.reason and one.conditioned}
     shown = [case for case in cases(model) if case.name in names]
     try:

@@ -12,14 +12,15 @@ class Status(Enum):
     """The word of a verdict, and its exit code."""
 
     EQUAL = "equal"
+    APPROXIMATE = "approximate"
     DIFFERS = "differs"
     UNDECIDED = "undecided"
     INCONCLUSIVE = "inconclusive"
 
     @property
     def exit_code(self) -> int:
-        """0 equal, 1 differs, 4 for what could not be decided."""
-        return {Status.EQUAL: 0, Status.DIFFERS: 1}.get(self, 4)
+        """0 equal, or as near as was asked for; 1 differs; 4 for what could not be decided."""
+        return {Status.EQUAL: 0, Status.APPROXIMATE: 0, Status.DIFFERS: 1}.get(self, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +92,10 @@ class Deviation:
         case: In which it is.
         error: The largest distance.
         scale: The largest number of that output in any case.
-        explained: As far as rounding explains.
+        explained: As far as rounding explains, of weights alone where they alone are known to be
+            rounded; None where nothing says it.
         bound: The part of `scale` that is allowed; None where nobody says.
+        arrays: Those of the source that are in it with each number rounded to the nearest step.
     """
 
     of: str
@@ -100,8 +103,9 @@ class Deviation:
     case: str
     error: float
     scale: float
-    explained: float
+    explained: float | None
     bound: float | None = None
+    arrays: int = 0
 
     @property
     def ratio(self) -> float:

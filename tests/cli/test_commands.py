@@ -68,6 +68,7 @@ class Library:
         state: str = "kept",
         precision: str = "source",
         half_io: bool = False,
+        quantize: str = "none",
         max_deviation: float | None = None,
     ) -> Verdict:
         self.called("verify", source, artefact, era)
@@ -136,6 +137,7 @@ def test_convert_writes_beside_you(ifco: Command, library: Library) -> None:
                 "state": "kept",
                 "precision": "source",
                 "half_io": False,
+                "quantize": "none",
                 "max_deviation": None,
             },
         )
@@ -176,6 +178,7 @@ def test_convert_takes_what_is_typed(ifco: Command, library: Library) -> None:
         "state": "kept",
         "precision": "source",
         "half_io": False,
+        "quantize": "none",
         "max_deviation": None,
     }
 

@@ -37,6 +37,7 @@ def test_an_option_may_stand_in_pyproject(ifco: Command, library: Library) -> No
         "state": "kept",
         "precision": "source",
         "half_io": False,
+        "quantize": "none",
         "max_deviation": None,
     }
 
@@ -91,8 +92,8 @@ def test_a_file_without_a_table_says_nothing(ifco: Command, library: Library, te
 
 ALL = (
     "arch, batches, era, exit-zero, force, format, half-io, keras-python, max-deviation, opset, "
-    "out, precision, providers, python, report, require-placement, rounds, run-code, runtimes, "
-    "state, threads, times, to, values, verify"
+    "out, precision, providers, python, quantize, report, require-placement, rounds, run-code, "
+    "runtimes, state, threads, times, to, values, verify"
 )
 WRONG = [
     (
@@ -142,7 +143,7 @@ def test_a_value_that_is_no_choice_is_explained(ifco: Command, library: Library)
     assert done.err.startswith('error[usage]: Invalid value "tea" for [to] from ')
     assert (
         'pyproject.toml. Choose from: "pytorch", "onnx", "keras", "h5", "weights.h5", '
-        '"state-dict".\n' in done.err
+        '"state-dict", "keras-weights".\n' in done.err
     )
 
 
