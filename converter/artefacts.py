@@ -177,6 +177,12 @@ def _state_dict(model: Model, name: str, _options: Options) -> Artefact:
     return StateDict(model, name)
 
 
+def _keras_source(model: Model, _name: str, options: Options) -> Artefact:
+    from converter.keras_source import KerasSource
+
+    return KerasSource(model, options)
+
+
 def _keras_weights(model: Model, name: str, options: Options) -> Artefact:
     from converter.keras_weights import KerasWeights
 
@@ -205,6 +211,7 @@ TARGETS: Mapping[str, Target] = {
     "weights.h5": _keras("weights.h5"),
     "state-dict": Target(".safetensors", _state_dict),
     "keras-weights": Target(".h5", _keras_weights),
+    "keras-source": Target("", _keras_source),
 }
 """What `convert` can write."""
 

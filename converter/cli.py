@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from converter.description import Era
     from converter.verify.verdict import Verdict
 
-To = Literal["pytorch", "onnx", "keras", "h5", "weights.h5", "state-dict", "keras-weights"]
+To = Literal[
+    "pytorch", "onnx", "keras", "h5", "weights.h5", "state-dict", "keras-weights", "keras-source"
+]
 State = Literal["kept", "explicit"]
 Precision = Literal["source", "float16", "float32", "float64"]
 Quantize = Literal["none", "int8"]
@@ -77,7 +79,8 @@ def convert(
             file for onnxruntime and others; keras is a
             file for Keras 3, h5 one for tf_keras and Keras 3, weights.h5 the weights alone;
             state-dict is a .safetensors file of the recurrent layers, as nn.LSTM and nn.GRU;
-            keras-weights the weights of a PyTorch checkpoint in a file for load_weights.
+            keras-weights the weights of a PyTorch checkpoint in a file for load_weights;
+            keras-source a folder with model.py, readable Keras code, and model.weights.h5.
         out: Where it is written; by default here, named after model and target.
         force: Replace what is there already.
         verify: Run both and compare; without it nothing says that they are the same, and an

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import runpy
 import sys
 import time
 from functools import cache
@@ -71,7 +72,9 @@ def answer(keras: Any, model: Any, request: Any) -> None:
 
 
 def load(keras: Any, request: Any) -> Any:
-    """The model of a file; of a config and a file of weights where there is a config."""
+    """The model of a file, which may be Python; of a config and weights where there is a config."""
+    if request["path"].endswith(".py"):
+        return runpy.run_path(request["path"])["load"]()
     if request["config"] is None:
         return keras.models.load_model(request["path"], compile=False)
     model = keras.saving.deserialize_keras_object(request["config"])

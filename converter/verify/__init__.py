@@ -107,6 +107,10 @@ def verify(
         from converter.verify.keras import verify_file
 
         verdict = verify_file(model, path, keras_python=keras_python, rounded=rounded)
+    elif (path / "model.weights.h5").is_file():
+        from converter.verify.keras import verify_source
+
+        verdict = verify_source(model, path, keras_python=keras_python, rounded=rounded)
     else:
         verdict = verify_folder(model, path, rounded=rounded)
     return with_file(bounded(verdict, max_deviation), given)

@@ -37,6 +37,9 @@ EXACT = 1e-12
 WEIGHTS = ".weights.h5"
 
 
+SAME = "read back, every output of every case is the same"
+
+
 class NotLoadedError(Exception):
     """Keras refuses the file; the message says why."""
 
@@ -133,6 +136,47 @@ def verify_weights(
     config = write_model(model).config
     decided = _answered(verdict, model, back, path, keras_python, config, rounded=rounded)
     return with_power(decided, model, lambda drawn: _written_again(drawn, "legacy", exact=True))
+
+
+def verify_source(
+    model: Model,
+    folder: Path,
+    *,
+    name: str = "",
+    keras_python: str | os.PathLike[str] | None = None,
+    rounded: Rounded | None = None,
+) -> Verdict:
+    """Hold a folder with Keras code and its weights against a model. Keras executes the code.
+
+    Args:
+        model: What it should be.
+        folder: With model.py and model.weights.h5.
+        name: As for `verify_file`.
+        keras_python: As for `verify_file`.
+        rounded: As for `verify_file`.
+    """
+    written = write_model(model)
+    tensors = {one.name: one.read() for one in _arrays_of_file(folder / f"model{WEIGHTS}")}
+    wrong = tuple(wrong_arrays(written.placements, tensors))
+    known = sum(len(one.weight.stored) for one in written.placements)
+    path = folder / "model.py"
+    verdict = Verdict(
+        status=Status.EQUAL,
+        original=Path(model.source.path).name or model.name,
+        artefact=name or str(path),
+        reason="",
+        arrays=known - len(wrong),
+        wrong_arrays=wrong,
+    )
+    if wrong:
+        return replace(_decided(verdict, ""), layer=_first_wrong(written, tensors))
+    back = _with_tensors(written, tensors)
+    decided = _answered(verdict, model, back, path, keras_python, None, rounded=rounded)
+    executed = any(", Keras " in one.case for one in decided.comparisons)
+    if decided.status is Status.EQUAL and not executed:
+        reason = f"no Keras has executed the code{decided.reason.removeprefix(SAME)}"
+        return replace(decided, status=Status.UNDECIDED, reason=reason)
+    return with_power(decided, model, lambda drawn: _written_again(drawn, "weights.h5", exact=True))
 
 
 def _answered(
@@ -316,7 +360,7 @@ def _decided(verdict: Verdict, said: str) -> Verdict:
     decided = decide(verdict)
     if decided.status is not Status.EQUAL:
         return decided
-    return replace(decided, reason=f"read back, every output of every case is the same{said}")
+    return replace(decided, reason=f"{SAME}{said}")
 
 
 def _first_wrong(written: Written, tensors: Mapping[str, Array]) -> str:

@@ -255,7 +255,7 @@ USAGE = [
     (
         "convert model.h5 --to tea",
         'Invalid value "tea" for --to. Choose from: "pytorch", "onnx", "keras", "h5", '
-        '"weights.h5", "state-dict", "keras-weights".',
+        '"weights.h5", "state-dict", "keras-weights", "keras-source".',
         "ifco convert --help",
     ),
     (

@@ -61,6 +61,7 @@ class Use:
     Attributes:
         operands: See `Part`; constants of the model are in their places.
         given: To attention beside its tensors, by the argument: "value_mask"; several are a list.
+        implied: Keras passes that mask by itself.
     """
 
     tensors: tuple[Result, ...]
@@ -68,6 +69,7 @@ class Use:
     states: tuple[Result, ...] = ()
     mask: Result | None = None
     given: tuple[tuple[str, tuple[Result | None, ...]], ...] = ()
+    implied: bool = False
 
     @property
     def parents(self) -> list[Node]:
@@ -156,6 +158,7 @@ class Graph:
             states=() if several else given[1:],
             mask=mask,
             given=self._given(call),
+            implied=call.outputs[0].name not in self._masks.needed,
         )
         if self.dialect is Dialect.LEGACY:
             self._check_legacy_dtype(layer)
@@ -229,6 +232,13 @@ class Graph:
                 hint="--to keras writes a file that can",
                 code="legacy-arguments",
             )
+
+    def results(self) -> dict[Node, dict[int, Value]]:
+        """What each call gives, by its number there."""
+        found: dict[Node, dict[int, Value]] = {}
+        for one in (*self._where.values(), *self._made.values()):
+            found.setdefault(one.node, {})[one.number] = one.value
+        return found
 
     @property
     def reserved(self) -> frozenset[str]:

@@ -56,6 +56,7 @@ class Written:
         config: Of the model, as Keras serializes it.
         names: Of layers and inputs: those that Keras has by those of the model.
         placements: Each array by its path in the HDF5 file.
+        graph: Its layers and their calls.
         groups: Of a legacy file, one for each layer.
         owners: The layer of each array, by the array's path.
         rewritten: What is said otherwise than the source said it, by the layer.
@@ -66,6 +67,7 @@ class Written:
     config: dict[str, Any]
     names: dict[str, str]
     placements: tuple[Placement, ...]
+    graph: Graph
     groups: tuple[Group, ...] = ()
     owners: dict[str, str] = field(default_factory=dict)
     rewritten: dict[str, list[str]] = field(default_factory=dict)
@@ -103,6 +105,7 @@ class _Writing:
             config=self._config(),
             names={name: new for name, new in self.names.items() if name not in own},
             placements=placements,
+            graph=self.graph,
             groups=groups,
             owners=self.owners,
             rewritten=dict(self._rewritten(placements)),
