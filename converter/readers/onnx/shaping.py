@@ -18,6 +18,7 @@ from converter.readers.onnx.lifting import Lift, lifts
 from converter.readers.onnx.messages import Node
 from converter.readers.onnx.packing import with_row
 from converter.readers.onnx.sizes import Size, Sizes
+from converter.readers.onnx.steps import unfolded
 
 
 @lifts("Identity", "Dropout")
@@ -153,6 +154,9 @@ def reshaped(lift: Lift, node: Node, held: Held, target: Sizes) -> Held:
     if longer == [size for size in target if size != 1]:
         return _ones_moved(lift, node, held, target)
     value = lift.value(held)
+    each = unfolded(lift, node, value, target)
+    if each is not None:
+        return each
     return lift.call(_reshape(lift, node, sizes, target), value)[0]
 
 
