@@ -33,6 +33,7 @@ from converter.description import (
     Reshape,
     ShapeMismatchError,
     Slice,
+    Span,
     Squeeze,
     Stack,
     Transpose,
@@ -62,6 +63,8 @@ from converter.readers.strict import named
 Lifter = Callable[["Lift", Node], Sequence[Any]]
 
 LIFTERS: dict[str, Lifter] = {}
+
+RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 
 MOVERS = (Concatenate, Flatten, Identity, Permute, RepeatVector, Reshape, Transpose)
 """Layers that give what they are given."""
@@ -282,11 +285,23 @@ class Lift:
 
     def _output_sizes(self, layer: Layer, inputs: Sequence[Value]) -> list[Sizes]:
         """As the layer says; what it cannot say of named sizes has a new name each."""
+        if isinstance(layer, Slice):
+            return [self._sliced(layer, self.sizes[inputs[0].name])]
         try:
             shapes = layer.output_shapes(tuple(as_shape(self.sizes[one.name]) for one in inputs))
-        except ShapeMismatchError:
+        except (ShapeMismatchError, TypeError):
             shapes = layer.output_shapes(tuple(one.shape for one in inputs))
         return [tuple(self.free() if size is None else size for size in one) for one in shapes]
+
+    def _sliced(self, layer: Slice, sizes: Sizes) -> Sizes:
+        """What a slice leaves of named sizes: those that are whole, and new ones."""
+        (shape,) = layer.output_shapes((known(sizes),))
+        items = (*layer.items, *(WHOLE,) * (len(sizes) - len(layer.items)))
+        kept = [pair for pair in zip(items, sizes, strict=True) if isinstance(pair[0], Span)]
+        return tuple(
+            size if item == WHOLE else self.free() if new is None else new
+            for (item, size), new in zip(kept, shape, strict=True)
+        )
 
     def _dtype(self, layer: Layer, k: int, inputs: Sequence[Value]) -> str:
         if isinstance(layer, Operation):
@@ -305,10 +320,11 @@ class Lift:
         seen = self.as_seen(held, node)
         at = seen.order[axis]
         size = seen.sizes[axis]
+        name = self.name(node, f"{named_for(node)}_{'state' if node.kind in RECURRENT else 'part'}")
         if size == 1:
-            layer: Layer = Squeeze(name=self.name(node), axes=(at,))
+            layer: Layer = Squeeze(name=name, axes=(at,))
         else:
-            layer = Slice(name=self.name(node), items=(*(WHOLE,) * at, k))
+            layer = Slice(name=name, items=(*(WHOLE,) * at, k))
         (result,) = self.call(layer, seen.value)
         return self.left(seen, result, (at,))
 
@@ -376,26 +392,53 @@ class Lift:
         )
 
 
-PREFIXES = re.compile(r"^(StatefulPartitionedCall|PartitionedCall|functional[_\d]*|model[_\d]*)/")
+OWN = frozenset(
+    {
+        "BatchNormalization",
+        "Conv",
+        "ConvTranspose",
+        "GRU",
+        "Gather",
+        "Gemm",
+        "InstanceNormalization",
+    }
+    | {"LSTM", "LayerNormalization", "MatMul", "MaxPool", "PRelu", "RNN"}
+)
+"""Kinds of nodes that are what a layer is called for; others stand around one."""
+
+PREFIXES = re.compile(r"^((StatefulPartitionedCall|PartitionedCall|functional|model)[_\d]*/)+")
 TAILS = re.compile(r"(__\d+|:\d+)+$")
+SCOPE = re.compile(r"'([^']*)'")
 
 
 def named_for(node: Node) -> str:
-    """What a layer is called whose node this is.
+    """What a layer is called whose node this is: by the module that it stands in, if it is said.
 
     >>> named_for(Node("LSTM", "/encoder/lstm/LSTM", (), (), {}))
     'encoder/lstm'
+    >>> named_for(Node("Squeeze", "/encoder/lstm/Squeeze_1", (), (), {}))
+    'encoder/lstm_squeeze'
+    >>> named_for(Node("LSTM", "node_LSTM_115", (), (), {}, "['', 'lstm', 'lstm']"))
+    'lstm'
     >>> named_for(Node("Gemm", "", (), ("12",), {}))
     'gemm'
     """
-    name = TAILS.sub("", node.name)
-    parts = [part for part in name.split("/") if part]
     kind = node.kind.split(":")[-1]
-    if parts and parts[-1].split("_")[0] == kind:
-        parts.pop()
-    name = "/".join(parts)
-    name = PREFIXES.sub("", name)
+    scopes = SCOPE.findall(node.scope)
+    if len(scopes) > 1:
+        module = ".".join(scopes[:-1]).split(".")
+        parts = list(dict.fromkeys(part for part in module if part))
+        if parts and kind not in OWN:
+            parts[-1] = f"{parts[-1]}_{kind.lower()}"
+        parts = parts or scopes[-1:]
+    else:
+        parts = [part for part in TAILS.sub("", node.name).split("/") if part]
+        if parts and parts[-1].split("_")[0] == kind:
+            parts.pop()
+            if parts and kind not in OWN:
+                parts[-1] = f"{parts[-1]}_{kind.lower()}"
+    name = PREFIXES.sub("", "/".join(parts))
     ending = f"_{kind.lower()}"
-    if name.endswith(ending) and len(name) > len(ending):
+    if kind in OWN and name.endswith(ending) and len(name) > len(ending):
         name = name[: -len(ending)]
     return name or kind.lower()

@@ -27,6 +27,9 @@ MAX_NODES = 200_000
 MAX_DEPTH = 8
 """Of graphs in graphs: an If in a Loop is three."""
 
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""The note of a node, since PyTorch 2.7, that names the modules which it comes from."""
+
 DTYPES: Mapping[int, str] = {
     1: "float32",
     2: "uint8",
@@ -62,6 +65,7 @@ class Node:
         kind: "LSTM"; with its domain in front, if that is not ONNX's own.
         inputs: Names; "" for one that is left out.
         outputs: Likewise.
+        scope: The modules that it stands in, as torch.onnx writes them down.
     """
 
     kind: str
@@ -69,6 +73,7 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Attribute]
+    scope: str = ""
 
     @property
     def where(self) -> str:
@@ -241,12 +246,14 @@ class _Reading:
             raise malformed(self.file.path, f"over {MAX_NODES} nodes")
         message = _Message(data)
         domain, kind = message.text(7), message.text(4)
+        notes = map(_Message, message.messages(9))
         return Node(
             kind=kind if domain in ("", "ai.onnx") else f"{domain}:{kind}",
             name=message.text(3),
             inputs=tuple(bytes(one).decode() for one in message.messages(1)),
             outputs=tuple(bytes(one).decode() for one in message.messages(2)),
             attributes=dict(self.attribute(one, depth) for one in message.messages(5)),
+            scope=next((one.text(2) for one in notes if one.text(1) == SCOPES), ""),
         )
 
     def attribute(self, data: Message, depth: int) -> tuple[str, Attribute]:
