@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Any, Self
 
-from scripts.random_models.check import Finding, findings
+import numpy as np
+
+from scripts.random_models.check import Calls, Finding, LeftOut, calls_of, findings
 from scripts.random_models.draw import plans
 from scripts.random_models.plan import Plan
 from scripts.random_models.shrink import shrunk
@@ -63,10 +65,30 @@ class Builder:
         Raises:
             KerasRefusesError: It cannot build that.
         """
+        return self._asked({"plan": plan.as_dict(), "folder": str(folder)})
+
+    def run(self, path: Path, inputs: Calls) -> Calls:
+        """What a file answers, in float32.
+
+        Raises:
+            KerasRefusesError: It cannot load it, or run it.
+        """
+        with TemporaryDirectory() as work:
+            folder = Path(work)
+            arrays: dict[str, Any] = {
+                f"{call}/{k}": one
+                for call, given in enumerate(inputs)
+                for k, one in enumerate(given)
+            }
+            np.savez(folder / "inputs.npz", **arrays)
+            self._asked({"path": str(path), "folder": str(folder)})
+            return calls_of(folder / "loaded.npz", "output")
+
+    def _asked(self, request: dict[str, Any]) -> list[str]:
+        """What the process says."""
         assert self._process.stdin
         assert self._process.stdout
-        asked = {"plan": plan.as_dict(), "folder": str(folder)}
-        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         said = json.loads(self._process.stdout.readline())
         if "error" in said:
@@ -91,15 +113,20 @@ class Failure:
     smallest_found: Finding | None
 
 
-def wrong(plan: Plan, builders: dict[str, Builder]) -> Finding | None:
-    """The first thing that is wrong with a plan.
+def checked(plan: Plan, builders: dict[str, Builder]) -> tuple[Finding | None, list[LeftOut]]:
+    """The first thing that is wrong with a plan, and what was not compared.
 
     Raises:
         KerasRefusesError: Keras cannot build it.
     """
+    left_out: list[LeftOut] = []
     with TemporaryDirectory() as folder:
         files = builders[plan.keras].build(plan, Path(folder))
-        return next(findings(Path(folder), files), None)
+        for found in findings(Path(folder), files, builders["keras"].run):
+            if isinstance(found, Finding):
+                return found, left_out
+            left_out.append(found)
+    return None, left_out
 
 
 def fuzz(
@@ -108,14 +135,15 @@ def fuzz(
     """The failures among some plans; `done` counts what became of each."""
     for number, plan in numbered:
         try:
-            found = wrong(plan, builders)
+            found, left_out = checked(plan, builders)
         except KerasRefusesError as error:
             done[f"Keras refuses: {error}"] += 1
             continue
         done["wrong" if found else "equal"] += 1
+        done.update(map(str, left_out))
         if found:
             smallest = shrunk(plan, _fails(builders, found.where))
-            yield Failure(number, found, smallest, wrong(smallest, builders))
+            yield Failure(number, found, smallest, checked(smallest, builders)[0])
 
 
 def _fails(builders: dict[str, Builder], where: str) -> Callable[[Plan], bool]:
@@ -123,7 +151,7 @@ def _fails(builders: dict[str, Builder], where: str) -> Callable[[Plan], bool]:
 
     def fails(plan: Plan) -> bool:
         try:
-            found = wrong(plan, builders)
+            found, _ = checked(plan, builders)
         except KerasRefusesError:
             return False
         return found is not None and found.where == where

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,19 +15,32 @@ import converter
 from converter.description import Model
 from converter.errors import ConverterError
 from converter.judge import Judge
-from converter.verify.comparison import compare
+from converter.verify.comparison import Answers, compare
 from converter.verify.inputs import Case
-from converter.verify.rounding import ONNXRUNTIME
+from converter.verify.rounding import ONNXRUNTIME, Terms
 
 Array = np.ndarray[Any, Any]
 Calls = list[list[Array]]
 """For each call, its inputs or its outputs."""
 
+Loaded = Callable[[Path, Calls], Calls]
+"""Keras 3, which loads a file and runs it in float32."""
+
 TOLERANCE = 1e-12
 """Of float64 answers with weights of size 1, as a part of the largest output, or of 1."""
 
-NOT_LEGACY = ("legacy-arguments", "legacy-activation")
+NOT_LEGACY = ("legacy-activation", "legacy-arguments", "legacy-operation")
 """What the target h5 refuses of what Keras has: that form says less than `.keras`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that was not compared, and why not."""
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"not compared: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +54,25 @@ class Finding:
         return f"{self.where}: {self.what}"
 
 
-def findings(folder: Path, files: Sequence[str]) -> Iterator[Finding]:
-    """What is wrong, from the first form on; whatever is raised is wrong too."""
+def findings(folder: Path, files: Sequence[str], loaded: Loaded) -> Iterator[Finding | LeftOut]:
+    """What is wrong, from the first form on; whatever is raised is wrong too.
+
+    Args:
+        folder: With the files, and what their Keras answers.
+        files: The names of the forms.
+        loaded: Runs what is written for Keras.
+    """
     try:
-        yield from _compared(folder, files)
+        yield from _compared(folder, files, loaded)
     except ConverterError as error:
         yield Finding(f"refused with {error.code}", str(error))
     except Exception as error:  # a failure is what is looked for
         yield Finding(f"raises {type(error).__name__}", str(error))
 
 
-def _compared(folder: Path, files: Sequence[str]) -> Iterator[Finding]:
+def _compared(folder: Path, files: Sequence[str], loaded: Loaded) -> Iterator[Finding | LeftOut]:
     """Every way from the files to outputs, held against Keras's."""
-    inputs, expected = _calls(folder, "input"), _calls(folder, "output")
+    inputs, expected = (calls_of(folder / "answers.npz", what) for what in ("input", "output"))
     models = {name: converter.read(folder / name, arch=_arch(folder, name)) for name in files}
     (first, model), *others = models.items()
     answers = judged(model, inputs)
@@ -60,7 +80,11 @@ def _compared(folder: Path, files: Sequence[str]) -> Iterator[Finding]:
     for name, other in others:
         yield from _different(f"{name}, read", judged(other, inputs), answers, exactly=True)
     yield from _different("PyTorch", _torch(model, inputs), expected)
-    yield from _onnx(model, inputs)
+    fits = _fits(model, inputs)
+    if fits:
+        yield from _onnx(model, inputs)
+    else:
+        yield LeftOut("ONNX and the written Keras: its numbers leave the range of float32")
     with TemporaryDirectory() as work:
         for target in ("keras", "h5"):
             out = Path(work) / f"model.{target}"
@@ -70,10 +94,26 @@ def _compared(folder: Path, files: Sequence[str]) -> Iterator[Finding]:
                 )
             except ConverterError as error:
                 if target == "h5" and error.code in NOT_LEGACY:
+                    yield LeftOut(f"h5, refused with {error.code}")
                     continue
                 raise
             written = judged(converter.read(out), inputs)
             yield from _different(f"written as {target}", written, answers, exactly=True)
+            if fits:
+                answered = iter(loaded(out, inputs))
+                yield from _rounded(f"{target} in Keras", model, inputs, partial(_next, answered))
+
+
+def _next(answered: Iterator[list[Array]], _: Sequence[Array]) -> list[Array]:
+    return next(answered)
+
+
+def _fits(model: Model, inputs: Calls) -> bool:
+    """Whether float32 holds every number on the way: infinities in it come from it alone."""
+    judge = Judge(model, np.float32)
+    return all(
+        np.isfinite(array).all() for arrays in inputs for array in judge.run(arrays).values()
+    )
 
 
 def judged(model: Model, inputs: Calls) -> Calls:
@@ -109,17 +149,25 @@ def _onnx(model: Model, inputs: Calls) -> Iterator[Finding]:
     from converter.targets.onnx import write_graph
 
     session = onnxruntime.open(write_graph(model).bytes(), threads=1)
+    yield from _rounded("ONNX", model, inputs, session.run, ONNXRUNTIME)
+
+
+def _rounded(
+    who: str, model: Model, inputs: Calls, answers: Answers, terms: Terms | None = None
+) -> Iterator[Finding]:
+    """Where a runtime in float32 is further away than rounding explains."""
     calls = [
         Case(f"call {k}", tuple(arrays), tuple(array == 0 for array in arrays))
         for k, arrays in enumerate(inputs)
     ]
-    for one in compare(model, calls, session.run, ONNXRUNTIME):
+    for one in compare(model, calls, answers, terms):
         if one.reason and one.conditioned:
-            yield Finding("ONNX", f"{one.case}, output '{one.output}': {one.reason}")
+            yield Finding(who, f"{one.case}, output '{one.output}': {one.reason}")
 
 
-def _calls(folder: Path, what: str) -> Calls:
-    with np.load(folder / "answers.npz") as answers:
+def calls_of(path: Path, what: str) -> Calls:
+    """The "input" or the "output" of each call, as build.py writes them."""
+    with np.load(path) as answers:
         keys = [key.split("/") for key in answers.files if f"/{what}/" in key]
         count = 1 + max(int(call) for call, _, _ in keys)
         each = sum(call == "0" for call, _, _ in keys)

@@ -88,6 +88,25 @@ def architectures(k):
     yield "lost_in_a_convolution", masked(layers.Conv1D(4, 2), layers.LSTM(3))
     yield "mean", masked(layers.Dense(4), layers.GlobalAveragePooling1D())
     yield "unrolled", masked(layers.LSTM(4, return_sequences=True, unroll=True))
+    unrolled = {"return_sequences": True, "unroll": True}
+    yield "unrolled_zeros", masked(layers.GRU(4, go_backwards=True, **unrolled, **zero))
+    yield "both_unrolled", masked(bidirectional(layers.LSTM(4, **unrolled)))
+
+    def cells(**options):
+        return layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)], **options)
+
+    whole = {"return_sequences": True}
+    yield "cells_backwards", masked(cells(go_backwards=True))
+    yield "cells_backwards_zeros", masked(cells(go_backwards=True, **whole, **zero))
+    yield (
+        "both_cells",
+        masked(bidirectional(cells(**whole), merge_mode="mul"), layers.LSTM(2)),
+    )
+    yield "both_cells_last", masked(bidirectional(cells()))
+    yield (
+        "both_cells_unrolled",
+        masked(bidirectional(cells(**unrolled), merge_mode="sum")),
+    )
     yield (
         "backwards_zeros",
         masked(layers.GRU(4, go_backwards=True, return_sequences=True, **zero)),

@@ -117,19 +117,6 @@ def test_a_wrong_number_of_states_is_refused(file: Path, error_of: Error) -> Non
     )
 
 
-def test_stacked_cells_that_go_backwards_are_not_read_with_a_mask(
-    file: Path, error_of: Error
-) -> None:
-    cells = [layer("SimpleRNNCell", name, units=2) for name in ("a", "b")]
-    rnn = stack(*cells)
-    rnn["config"]["go_backwards"] = True
-    config = sequential(given((None, None, 3)), layer("Masking", "m", mask_value=0.0), rnn)
-    assert error_of(lambda: read(archive(file, config, {}))).startswith(
-        "error[mask]: layer 'rnn' of model would use a mask that is not read yet\n"
-        "  found: a mask of stacked cells that go backwards\n"
-    )
-
-
 @pytest.mark.parametrize("cells", [[], "cells", None])
 def test_a_stack_of_nothing_is_refused(cells: object, file: Path, error_of: Error) -> None:
     rnn = layer("RNN", "rnn", cell=layer("StackedRNNCells", "stack", cells=cells))

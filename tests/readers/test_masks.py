@@ -196,16 +196,14 @@ def test_an_operation_of_masks_that_tensors_go_through_is_read_as_one(file: Path
     assert [type(layer).__name__ for layer in model.layers] == ["Elementwise", "Recurrent"]
 
 
-def test_a_loop_that_keras_unrolls_backwards_and_zeroes_elsewhere_is_refused(
-    file: Path, error_of: Error
-) -> None:
+def test_a_loop_that_keras_unrolls_backwards_is_zeroed_at_other_steps(file: Path) -> None:
     settings = {"zero_output_for_mask": True, "return_sequences": True, "go_backwards": True}
-    assert stating(file, tensor("m"), **settings)
-    assert error_of(lambda: stating(file, tensor("m"), unroll=True, **settings)) == (
-        "error[mask]: layer 'lstm' of model would use a mask that is not read yet\n"
-        "  found: unroll=True, read from the end: Keras zeroes other steps\n"
-        "  help:  save the model without the mask where all sequences have their full length"
-    )
+    call = stating(file, tensor("m"), **settings).calls[-1]
+    assert call.layer.zero_output_for_mask
+    first, wide, zeroed = stating(file, tensor("m"), unroll=True, **settings).calls[-3:]
+    assert not first.layer.zero_output_for_mask
+    assert first.masks[0] == wide.inputs[0]  # not turned
+    assert zeroed.inputs == (wide.outputs[0], first.outputs[0])
 
 
 def test_kept_and_given_states_of_tf_keras_are_refused(file: Path, error_of: Error) -> None:

@@ -80,14 +80,16 @@ def test_a_cell_outside_an_rnn_is_refused(file: Path, error_of: Error) -> None:
     assert refusal(error_of, file, both) == expected.replace("'c'", "'b/c'")
 
 
-@pytest.mark.parametrize("wrapper", ["Bidirectional", "TimeDistributed"])
-def test_stacked_cells_in_a_layer_are_refused(wrapper: str, file: Path, error_of: Error) -> None:
+@pytest.mark.parametrize("both", [False, True])
+def test_stacked_cells_in_a_layer_are_refused(both: bool, file: Path, error_of: Error) -> None:
     stack = layer("StackedRNNCells", "s", cells=[layer("LSTMCell", "cell", units=2)])
-    part = layer(wrapper, "b", layer=layer("RNN", "r", cell=stack))
-    config = sequential(given((None, None, 4, 3)[-3 - (wrapper[0] == "T") :]), part)
+    inner = layer("RNN", "r", cell=stack)
+    inner = layer("Bidirectional", "b", layer=inner) if both else inner
+    config = sequential(given((None, None, 4, 3)), layer("TimeDistributed", "t", layer=inner))
+    name = "t/b" if both else "t/r"
     assert error_of(lambda: read(archive(file, config, {}))) == (
-        "error[rnn-cells]: layer 'b/r' of model stacks cells inside another layer, which is not "
-        "read\n  found: 1 cell\n"
+        f"error[rnn-cells]: layer '{name}' of model stacks cells inside another layer, which is "
+        "not read\n  found: several layers of which each has states, in the place of one\n"
         "  help:  use an RNN of one cell for each of them, one after another"
     )
 

@@ -174,12 +174,11 @@ def tensors(value: object, what: str) -> tuple[tuple[Reference, ...], tuple[str,
 
 
 def _call_of_keras_2(node: object, where: str) -> Arguments:
-    entries = [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
-    if not isinstance(entries, list):
+    if not isinstance(node, list):
         raise malformed(f"a call of {where}", node, "a list")
     inputs = []
     masks: tuple[Reference | None, ...] = ()
-    for entry in entries:
+    for entry in _entries(node):
         if not isinstance(entry, list) or len(entry) not in (3, 4):
             raise malformed(f"a call of {where}", entry, "[layer, call, output, {}]")
         if len(entry) == 4:
@@ -192,6 +191,18 @@ def _call_of_keras_2(node: object, where: str) -> Arguments:
             _check_keywords(keywords, where)
         inputs.append(reference(entry[:3], f"a call of {where}"))
     return Arguments(tuple(inputs), None, keras_3=False, masks=masks)
+
+
+def _entries(node: list[Any]) -> Iterator[Any]:
+    """The tensors of a call; the states of one cell of several are in a list of their own."""
+    if node and isinstance(node[0], str):
+        yield node
+        return
+    for number, one in enumerate(node):
+        if number and isinstance(one, list) and one and isinstance(one[0], list):
+            yield from one
+        else:
+            yield one
 
 
 def _call_of_keras_3(node: dict[str, Any], where: str, second: Sequence[str]) -> Arguments:

@@ -22,19 +22,16 @@ def one_cell(config: Config) -> Config:
     """The cell of an RNN in another layer.
 
     Raises:
-        UnsupportedError: It is none of Keras's own, or there are several.
+        UnsupportedError: It is none of Keras's own.
     """
-    child = config.child("cell")
-    if child.kind == STACKED:
-        raise stacked_inside(config.where, len(stacked_cells(config)))
-    return _known(child)
+    return _known(config.child("cell"))
 
 
-def stacked_inside(where: str, count: int) -> UnsupportedError:
+def stacked_inside(where: str) -> UnsupportedError:
     """The error for stacked cells in a place that takes one layer."""
     return UnsupportedError(
         f"{where} stacks cells inside another layer, which is not read",
-        context=f"{count} cell{'s' if count > 1 else ''}",
+        context="several layers of which each has states, in the place of one",
         hint="use an RNN of one cell for each of them, one after another",
         code="rnn-cells",
     )

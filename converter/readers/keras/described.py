@@ -10,7 +10,7 @@ from typing import Any
 from converter.description import Layer, Shape, ShapeMismatchError, Value, Weight
 from converter.errors import ConverterError, UsageError
 from converter.readers.keras.architecture import LayerPart
-from converter.readers.keras.chain import Chain
+from converter.readers.keras.chain import Chain, TwoChains
 from converter.readers.keras.config import Config
 from converter.readers.keras.custom import Description, settings_of
 from converter.readers.keras.folders import snake_case
@@ -87,7 +87,7 @@ class Described:
         return self.parts[part]
 
 
-Built = Layer | Chain | Described
+Built = Layer | Chain | TwoChains | Described
 
 
 class CustomLayer:

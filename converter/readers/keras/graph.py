@@ -7,14 +7,16 @@ the model.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NoReturn
 
 from converter.description import (
     Call,
     ConvLSTM,
+    Elementwise,
     Era,
+    ExpandDims,
+    Function,
     Layer,
     Model,
     Recurrent,
@@ -29,19 +31,27 @@ from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.architecture import LayerPart, ModelPart
 from converter.readers.keras.attended import forgets
 from converter.readers.keras.calls import Arguments, Reference
-from converter.readers.keras.chain import Chain
+from converter.readers.keras.chain import Calls, Chain, TwoChains, apart
 from converter.readers.keras.config import Config
 from converter.readers.keras.custom import description_of
 from converter.readers.keras.described import Built, Described
 from converter.readers.keras.era import Writer
-from converter.readers.keras.execution import Node, as_listed, executed
+from converter.readers.keras.execution import Node
 from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import KINDS, build, build_one
-from converter.readers.keras.masked import JOINING, check_unrolled, makes_mask
+from converter.readers.keras.masked import JOINING, check_unrolled, makes_mask, zeroes_turned
 from converter.readers.keras.masks import Masks, Stated
 from converter.readers.keras.nodes import CONSTANT, refusal
 from converter.readers.keras.numbering import INPUT, first_calls
-from converter.readers.keras.origins import leaves
+from converter.readers.keras.ordering import (
+    in_order_of_keras,
+    needed,
+    node_of,
+    ordered,
+    output_of,
+    refuse,
+)
+from converter.readers.keras.origins import turned_round
 from converter.readers.keras.policies import dtype_of, typed
 from converter.readers.keras.weights import Give, Weights
 from converter.readers.strict import named
@@ -100,7 +110,7 @@ class _Graph:
         """The outputs of one call of a model; the calls of its layers are added."""
         self._opened += 1
         if self._opened + len(self.calls) > MAX_CALLS:
-            _refuse(model, f"over {MAX_CALLS} calls of layers")
+            refuse(model, f"over {MAX_CALLS} calls of layers")
         if model.sequential:
             return self._in_sequence(model, inputs)
         return self._in_graph(model, inputs)
@@ -109,36 +119,36 @@ class _Graph:
         values = list(inputs)
         for layer in model.layers:
             if len(values) != 1:
-                _refuse(model, f"{len(values)} tensors before {named(layer.name)}; expected 1")
+                refuse(model, f"{len(values)} tensors before {named(layer.name)}; expected 1")
             if layer.kind != INPUT:
                 values = list(self._call(layer, values))
             elif layer is not model.layers[0]:
-                _refuse(model, f"the input {named(layer.name)} behind other layers")
+                refuse(model, f"the input {named(layer.name)} behind other layers")
         return values
 
     def _in_graph(self, model: ModelPart, inputs: Sequence[Value]) -> list[Value]:
         layers = {layer.name: layer for layer in (*model.constants, *model.layers)}
         if len(inputs) != len(model.inputs):
-            _refuse(model, f"{len(inputs)} inputs; expected {len(model.inputs)}")
+            refuse(model, f"{len(inputs)} inputs; expected {len(model.inputs)}")
         values: dict[Node, Sequence[Value]] = {}
         for reference, value in zip(model.inputs, inputs, strict=True):
             values[self._input_layer(model, layers, reference).name, 0] = (value,)
         first = first_calls(model)
 
         def value_of(reference: Reference) -> Value:
-            node = _node(model, layers, reference, first[0])
-            return _output(model, values[node], reference.output)
+            node = node_of(model, layers, reference, first[0])
+            return output_of(model, values[node], reference.output)
 
         needs: dict[Node, list[Node]] = {}
         for layer in layers.values():
             for number, arguments in enumerate(layer.calls):
                 needs[layer.name, number] = [
-                    _node(model, layers, reference, first[0])
-                    for reference in _needed(model, arguments)
+                    node_of(model, layers, reference, first[0])
+                    for reference in needed(model, arguments)
                 ]
-        order = _order(model, needs, values)
+        order = ordered(model, needs, values)
         if any(forgets(layer.kind, self._writer) for layer in model.layers):
-            order = _as_executed(model, layers, order, first)
+            order = in_order_of_keras(model, layers, order, first)
         for node in order:
             layer = layers[node[0]]
             arguments = layer.calls[node[1]]
@@ -151,10 +161,10 @@ class _Graph:
             values[node] = self._call(layer, given, stated)
         found = []
         for reference in model.outputs:
-            node = _node(model, layers, reference, first[1])
+            node = node_of(model, layers, reference, first[1])
             if node not in values:
-                _refuse(model, f"the output {named(node[0])} that is connected to no input")
-            found.append(_output(model, values[node], reference.output))
+                refuse(model, f"the output {named(node[0])} that is connected to no input")
+            found.append(output_of(model, values[node], reference.output))
         return found
 
     def _call(
@@ -169,7 +179,7 @@ class _Graph:
             return found
         layer = self._layers.get(part)
         if layer is not None and not inputs and part.kind != CONSTANT:
-            _refuse(part.owner, f"{named(part.name)} called once more, with nothing")
+            refuse(part.owner, f"{named(part.name)} called once more, with nothing")
         time = self._times[part]
         self._times[part] += 1
         try:
@@ -192,7 +202,10 @@ class _Graph:
     ) -> Sequence[Value]:
         """The outputs of what was built."""
         match layer:
-            case Chain():
+            case Recurrent() if zeroes_turned(part.config, layer):
+                if self._masks.of_steps(inputs, stated) is not None:
+                    return self._call_chain(part, apart(layer), inputs, time, stated)
+            case Chain() | TwoChains():
                 return self._call_chain(part, layer, inputs, time, stated)
             case Described():
                 return self._call_described(part, layer, inputs, stated)
@@ -219,18 +232,50 @@ class _Graph:
         return outputs
 
     def _call_chain(
-        self, part: LayerPart, chain: Chain, inputs: Sequence[Value], time: int, mask: Stated
+        self,
+        part: LayerPart,
+        chain: Chain | TwoChains,
+        inputs: Sequence[Value],
+        time: int,
+        stated: Stated,
     ) -> Sequence[Value]:
         """Each layer of it; a mask is in the order of time, which what is between may not be."""
+        mask = self._masks.of_steps(inputs, stated)
 
-        def call(layer: Layer, given: Sequence[Value]) -> Sequence[Value]:
-            stated = mask if layer is chain.layers[0] else ()
-            values = self._call_layer(part, layer, given, time, stated)
-            if chain.backwards and values[0].name in self._masks.carried:
-                self._masks.carried[values[0].name] = "a mask of stacked cells that go backwards"
-            return values
+        def steps(layer: Recurrent, given: Sequence[Value], turned: bool) -> Sequence[Value]:
+            own = mask
+            if turned and isinstance(mask, tuple):
+                own = turned_round(mask, 0 if layer.time_major else 1)
+            return self._call_layer(part, layer, given, time, (own,))
 
-        return chain.called(inputs, call)
+        def zeroed(layer: Recurrent, x: Value) -> Value:
+            known = self._masks.value(mask, part.where, layer)
+            if known is None:
+                return x
+            counts = ExpandDims(name=f"{layer.name}/counts", axes=(2,))
+            zeros = Elementwise(
+                name=f"{layer.name}/zeroed", function=Function.WHERE, operands=(None, None, 0)
+            )
+            wide = self._call_plain(part, counts, [known], time, "bool")
+            return self._call_plain(part, zeros, [wide, x], time, x.dtype)
+
+        def plain(layer: Layer, given: Sequence[Value]) -> Value:
+            return self._call_plain(part, layer, given, time, given[0].dtype)
+
+        outputs = chain.called(inputs, Calls(steps, zeroed, plain))
+        self._masks.left_chain(part.kind, chain.last, inputs, outputs[: chain.returned], stated)
+        return outputs
+
+    def _call_plain(
+        self, part: LayerPart, layer: Layer, inputs: Sequence[Value], time: int, dtype: str
+    ) -> Value:
+        """A layer that is around the layers of a chain; it has no mask of its own."""
+        (shape,) = layer.output_shapes(tuple(value.shape for value in inputs))
+        value = Value(layer.name + (f"@{time}" if time else ""), shape, dtype)
+        self._claim(value.name, part.owner)
+        self._masks.seen([value])
+        self.calls.append(Call(layer, tuple(inputs), (value,)))
+        return value
 
     def _call_layer(
         self,
@@ -335,7 +380,7 @@ class _Graph:
     ) -> LayerPart:
         layer = layers.get(reference.layer)
         if layer is None or layer.kind != INPUT or reference.output:
-            _refuse(model, f"the input {named(reference.layer)}, which is no InputLayer")
+            refuse(model, f"the input {named(reference.layer)}, which is no InputLayer")
         return layer
 
     def _check_keys(self, layer: LayerPart, arguments: Arguments) -> None:
@@ -348,79 +393,3 @@ class _Graph:
                 hint="call it with a list of tensors",
                 code="call-argument",
             )
-
-
-def _needed(model: ModelPart, arguments: Arguments) -> Iterator[Reference]:
-    """The inputs of a call, and what its masks are made of."""
-    yield from arguments.inputs
-    for mask in arguments.masks:
-        if mask is not None:
-            yield from leaves(model.mask_operations, mask)
-
-
-def _node(
-    model: ModelPart, layers: dict[str, LayerPart], reference: Reference, first: dict[str, int]
-) -> Node:
-    layer = layers.get(reference.layer)
-    if layer is None:
-        _refuse(model, f"the layer {named(reference.layer)}, which is not in the model")
-    number = reference.call - first.get(layer.name, 0)
-    count = 1 if layer.kind == INPUT else len(layer.calls)
-    if not 0 <= number < count:
-        _refuse(model, f"call {reference.call} of {named(layer.name)}, which has {count}")
-    return layer.name, number
-
-
-def _order(model: ModelPart, needs: dict[Node, list[Node]], values: Collection[Node]) -> list[Node]:
-    """The calls, each after those that it needs, else as the config has them."""
-    ordered = as_listed(needs, values)
-    if len(ordered) < len(needs):
-        done = set(ordered)
-        left = next(node for node in needs if node not in done)
-        source = next(s for s in needs[left] if s not in values and s not in done)
-        if source not in needs:
-            _refuse(model, f"the input {named(source[0])}, which is not among input_layers")
-        _refuse(model, f"a cycle through {named(left[0])} and {named(source[0])}")
-    return ordered
-
-
-def _as_executed(
-    model: ModelPart,
-    layers: dict[str, LayerPart],
-    order: list[Node],
-    first: tuple[dict[str, int], dict[str, int]],
-) -> list[Node]:
-    """The calls as Keras 3 executes them, the operations that make masks among them."""
-
-    def node_of(reference: Reference) -> Node:
-        if reference.layer in model.mask_operations:
-            return reference.layer, 0
-        return _node(model, layers, reference, first[0])
-
-    parents = {
-        (name, 0): [node_of(one) for one in operation.inputs]
-        for name, operation in model.mask_operations.items()
-    }
-    for name, number in order:
-        arguments = layers[name].calls[number]
-        masks = [mask for mask in arguments.masks if mask is not None]
-        parents[name, number] = [node_of(one) for one in (*arguments.inputs, *masks)]
-    outputs = [_node(model, layers, reference, first[1]) for reference in model.outputs]
-    known = set(order)
-    needed = dict.fromkeys(node for node in executed(outputs, parents) if node in known)
-    return [*needed, *(node for node in order if node not in needed)]
-
-
-def _output(model: ModelPart, values: Sequence[Value], number: int) -> Value:
-    if number >= len(values):
-        _refuse(model, f"output {number} of a layer that has {len(values)}")
-    return values[number]
-
-
-def _refuse(model: ModelPart, found: str) -> NoReturn:
-    raise FormatError(
-        f"{model.where} is no graph that Keras can have built",
-        context=found,
-        hint="the file may be damaged; save the model again",
-        code="graph",
-    )

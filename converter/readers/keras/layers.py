@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from converter.description import Layer, Shape
 from converter.errors import FormatError, UnsupportedError
 from converter.readers.keras.cells import stacked_inside
-from converter.readers.keras.chain import Chain
+from converter.readers.keras.chain import Chain, TwoChains
 from converter.readers.keras.config import PREFIX, Config
 from converter.readers.keras.custom import description_of, unknown
 from converter.readers.keras.era import Writer
@@ -16,7 +16,7 @@ from converter.readers.keras.nodes import refusal
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
 
-Builder = Callable[[Config, tuple[Shape, ...], Weights, Writer], Layer | Chain]
+Builder = Callable[[Config, tuple[Shape, ...], Weights, Writer], Layer | Chain | TwoChains]
 """From a checked config, the shapes of the inputs, and the weights, to a layer or to several."""
 
 
@@ -63,7 +63,7 @@ def reads(*kinds: str, several: bool = False, none: bool = False) -> Callable[[B
 
 def build(
     config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer
-) -> Layer | Chain:
+) -> Layer | Chain | TwoChains:
     """The layer of a config; every key of it is known.
 
     Raises:
@@ -101,8 +101,8 @@ def build_one(config: Config, inputs: tuple[Shape, ...], weights: Weights, write
         UnsupportedError: It stands for several.
     """
     built = build(config, inputs, weights, writer)
-    if isinstance(built, Chain):
-        raise stacked_inside(config.where, len(built.layers))
+    if isinstance(built, Chain | TwoChains):
+        raise stacked_inside(config.where)
     return built
 
 

@@ -284,7 +284,8 @@ class _Index:
         """The entries whose path can mean this weight.
 
         A layer of an inner model may stand in the path by its name, and so may the forward and the
-        backward part. Where one does, only the entries with it are left.
+        backward part, and a cell of several in one. Where one does, only the entries with it are
+        left.
         """
         names = expected.owner.path.split("/")[1:]
         for hints in [*reversed(expected.hints), *((name,) for name in reversed(names))]:
@@ -295,6 +296,8 @@ class _Index:
                     for entry in index.get((expected.name, hint), ())
                 ]
                 if found:
+                    for outer in expected.hints:
+                        found = [one for one in found if set(outer) & set(one.folders)] or found
                     return _through(found, names)
         return self._named.get(expected.name, [])
 

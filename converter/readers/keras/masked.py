@@ -98,22 +98,40 @@ def uses_mask(kind: str, layer: Layer) -> bool:
 
 
 def check_unrolled(where: str, config: object, layer: Layer, mask: Value) -> None:
-    """Refuse a loop that Keras unrolls and masks wrongly.
+    """Refuse a loop that Keras unrolls and masks wrongly, where that is not read.
 
-    Its `rnn` turns the mask for the states, and not for the zeros; and it repeats a mask of places
-    along the axes that it has already.
+    It repeats a mask of places along the axes that it has already.
     """
-    if not isinstance(layer, ConvLSTM | Recurrent):
+    layer = inside(layer) if isinstance(layer, TimeDistributed) else layer
+    if not _unrolled(config):
         return
-    own = config if isinstance(config, dict) else {}
-    inner = [own.get(key) for key in ("layer", "backward_layer")]
-    configs = [own, *(one.get("config") for one in inner if isinstance(one, dict))]
-    unrolled = any(isinstance(one, dict) and one.get("unroll") is True for one in configs)
-    if unrolled and isinstance(layer, ConvLSTM) and len(mask.shape) > 2:
+    if isinstance(layer, ConvLSTM) and len(mask.shape) > 2:
         raise refusal(where, "unroll=True, and a mask of places, on which Keras fails")
-    zeroed = unrolled and layer.zero_output_for_mask and layer.return_sequences
-    if zeroed and any(direction.go_backwards for direction in layer.directions):
+    if isinstance(layer, ConvLSTM | Recurrent) and _zeroes_backwards(layer):
         raise refusal(where, "unroll=True, read from the end: Keras zeroes other steps")
+
+
+def zeroes_turned(config: object, layer: Recurrent) -> bool:
+    """Whether Keras zeroes the masked steps of a loop as if it had not read it from its end.
+
+    Its `rnn` turns the mask of an unrolled loop for the states, and not for the zeros.
+    """
+    return _zeroes_backwards(layer) and _unrolled(config)
+
+
+def _zeroes_backwards(layer: ConvLSTM | Recurrent) -> bool:
+    """Whether masked steps of what is read from its end become zeros."""
+    backwards = any(direction.go_backwards for direction in layer.directions)
+    return backwards and layer.zero_output_for_mask and layer.return_sequences
+
+
+def _unrolled(config: object) -> bool:
+    """Whether the config of a layer, or of one in it, says so."""
+    own = config if isinstance(config, dict) else {}
+    inner = (own.get(key) for key in ("layer", "backward_layer"))
+    return own.get("unroll") is True or any(
+        _unrolled(one.get("config")) for one in inner if isinstance(one, dict)
+    )
 
 
 def refusal(where: str, found: str) -> UnsupportedError:

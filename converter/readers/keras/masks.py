@@ -23,6 +23,7 @@ from converter.description import (
     Embedding,
     Era,
     EveryStep,
+    Flip,
     GlobalPooling,
     GroupNormalization,
     JoinMasks,
@@ -142,7 +143,7 @@ class Masks:
             rank = max(len(value.shape) for value in inputs)
             # An input of lower rank is given another axis, and loses its mask on the way.
             found = [self._of(value) if len(value.shape) == rank else None for value in inputs]
-            masks = tuple(self._value(one, where, layer) for one in found)
+            masks = tuple(self.value(one, where, layer) for one in found)
             return masks if any(masks) else ()
         if kind in ATTENTION:
             return self._attended(kind, where, layer, inputs, stated)
@@ -151,18 +152,22 @@ class Masks:
             if stated and kind not in INDIFFERENT:
                 raise refusal(where, f"{kind} with a mask")
             return ()
-        found_one = self._of(inputs[0])
-        if stated:
-            found_one = stated[0]
-        elif self._keras_3 and len(inputs) > 1:
-            found_one = None  # layer.py passes a mask on only where one argument is a tensor
+        found_one = self.of_steps(inputs, stated)
         if kind == "Softmax" and isinstance(found_one, tuple) and found_one[0] != "value":
             raise refusal(where, f"{kind} with a mask of numbers")  # it compares them to a half
-        mask = self._value(found_one, where, layer)
+        mask = self.value(found_one, where, layer)
         if mask is None:
             return ()
         self._check(kind, where, layer, inputs[0], mask)
         return (mask, *(None for _ in inputs[1:]))
+
+    def of_steps(self, inputs: Sequence[Value], stated: Stated) -> Carried | None:
+        """The mask of the first input that a call uses."""
+        if stated:
+            return stated[0]
+        if self._keras_3 and len(inputs) > 1:
+            return None  # layer.py passes a mask on only where one argument is a tensor
+        return self._of(inputs[0])
 
     def _used_in_keras_1(
         self, kind: str, where: str, layer: Layer, inputs: Sequence[Value]
@@ -170,7 +175,7 @@ class Masks:
         masks = [self._of(value) for value in inputs]
         if reason := masks_1.unread(kind, layer, len(inputs[0].shape), masks, self.writer):
             raise refusal(where, reason)
-        mask = self._value(masks[0], where, layer) if kind in masks_1.RECURRENT else None
+        mask = self.value(masks[0], where, layer) if kind in masks_1.RECURRENT else None
         if mask is None:
             return ()
         self._check(kind, where, layer, inputs[0], mask)
@@ -181,7 +186,7 @@ class Masks:
     ) -> tuple[Value | None, ...]:
         carried = [self._of(value) for value in inputs]
         found: Sequence[Carried | None] = attended(kind, self.writer, carried, stated)
-        masks = tuple(self._value(one, where, layer) for one in found)
+        masks = tuple(self.value(one, where, layer) for one in found)
         if reason := unread(layer, self.writer, inputs, masks):
             raise refusal(where, reason)
         return (*masks, *(None for _ in inputs[len(masks) :])) if any(masks) else ()
@@ -247,6 +252,27 @@ class Masks:
         if result is not None:
             for value in outputs[:count]:
                 self.carried[value.name] = result
+
+    def left_chain(
+        self,
+        kind: str,
+        last: Layer,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        stated: Stated,
+    ) -> None:
+        """Layers that are one in Keras end: what that one hands on.
+
+        Args:
+            kind: Its class.
+            last: The layer that returns.
+            inputs: What it is called with.
+            outputs: What it returns, without states.
+            stated: What the config states.
+        """
+        for value in outputs:
+            self.carried.pop(value.name, None)
+            self.passed(kind, last, inputs, [value], stated)
 
     def _first(self, value: Value) -> str:
         return self.same.get(value.name, value.name)
@@ -366,6 +392,8 @@ class Masks:
         match mask[0]:
             case "any":
                 return self._rank(mask[1]) - 1
+            case "turned":
+                return self._rank(mask[2])
             case "or" | "and":
                 return self._rank(mask[1])
             case "along":
@@ -377,8 +405,17 @@ class Masks:
     def _of(self, value: Value) -> Carried | None:
         return self.carried.get(value.name)
 
-    def _value(self, mask: Carried | None, where: str, layer: Layer) -> Value | None:
-        """The mask as a value of the graph; what makes it is called now, if it is not yet."""
+    def value(self, mask: Carried | None, where: str, layer: Layer) -> Value | None:
+        """The mask as a value of the graph; what makes it is called now, if it is not yet.
+
+        Args:
+            mask: That is carried.
+            where: The layer that uses it and the file, for an error.
+            layer: That uses it.
+
+        Raises:
+            UnsupportedError: It is one that is not read.
+        """
         if isinstance(mask, str):
             raise refusal(where, mask)
         return None if mask is None else self._built(mask, layer)
@@ -405,6 +442,7 @@ class Masks:
             "and": lambda: JoinMasks(name=name, every=True),
             "along": lambda: Concatenate(name=name, axis=parts[0]),
             "every": lambda: EveryStep(name=name),
+            "turned": lambda: Flip(name=name, axes=(parts[0],)),
         }
         self.made[mask] = self.call(makers[kind](), inputs)
         return self.made[mask]

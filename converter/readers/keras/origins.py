@@ -10,6 +10,7 @@ beside the layers are the same mask if they are made the same way:
     ("or", MASK, MASK, ...)       where any of them is, ("and", ...) where all of them are
     ("along", AXIS, MASK, ...)    one after another along an axis
     ("every", NAME)               every step of a tensor
+    ("turned", AXIS, MASK)        from the last step to the first
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ MASK_OPERATIONS = frozenset(
         "Concatenate",
         "ConvertToTensor",
         "ExpandDims",
+        "Flip",
         "LogicalAnd",
         "LogicalOr",
         "NotEqual",
@@ -56,7 +58,7 @@ class MaskOperation:
         kind: One of `MASK_OPERATIONS`.
         inputs: Its tensors.
         constants: Its other arguments.
-        axis: Of Any, ExpandDims and Concatenate.
+        axis: Of Any, ExpandDims, Flip and Concatenate.
         dtype: Of Cast.
     """
 
@@ -150,6 +152,8 @@ def _combined(operation: MaskOperation, inner: list[Origin]) -> Origin | None:
     match operation.kind:
         case "ConvertToTensor":
             return first
+        case "Flip" if isinstance(operation.axis, int):
+            return turned_round(first, operation.axis)
         case "ExpandDims" if operation.axis == -1:
             return "wide", first
         case "BroadcastTo" if first[0] == "wide":
@@ -204,6 +208,12 @@ def joined(how: str, masks: list[Origin]) -> Origin:
     """The "or" or "and" of masks, each once."""
     different = list(dict.fromkeys(masks))
     return different[0] if len(different) == 1 else (how, *different)
+
+
+def turned_round(mask: Origin, axis: int) -> Origin:
+    """A mask from its last step to its first; twice is not at all."""
+    inner: Origin = mask[2] if mask[0] == "turned" and mask[1] == axis else ()
+    return inner or ("turned", axis, mask)
 
 
 def along(axis: int, masks: list[Origin]) -> Origin:

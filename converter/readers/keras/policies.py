@@ -10,7 +10,7 @@ from converter.description import Discretization, Encoding, Layer, Operation, Ti
 from converter.dtypes import FLOATS, wider
 from converter.errors import UnsupportedError
 from converter.readers.keras.architecture import LayerPart
-from converter.readers.keras.chain import Chain
+from converter.readers.keras.chain import Chain, TwoChains
 from converter.readers.keras.config import PREFIX
 from converter.readers.keras.described import Built, Described
 from converter.readers.keras.era import Writer
@@ -27,7 +27,7 @@ def typed(layer: Built, part: LayerPart, inputs: Sequence[Value], writer: Writer
     Raises:
         UnsupportedError: It was written before layers cast their inputs.
     """
-    if isinstance(layer, Chain | Described):
+    if isinstance(layer, Chain | TwoChains | Described):
         return layer
     if isinstance(layer, Operation):
         return in_dtype(layer, [value.dtype for value in inputs], part.where)

@@ -5,43 +5,30 @@ Shape letters: I input features, H units, G gates.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
-from converter.activations import SIGMOID
-from converter.description import Direction, Era, Layer, Merge, Recurrent, Shape, Weight
+from converter.description import Direction, Layer, Merge, Recurrent, Shape
 from converter.errors import FormatError, UnsupportedError
-from converter.gates import (
-    BIASES_APART,
-    GATES,
-    KERNELS_APART,
-    Cell,
-    bias_form,
-    kernel_form,
-    layout,
-)
-from converter.readers.keras.activation import read_activation
-from converter.readers.keras.cells import RNN, one_cell
-from converter.readers.keras.config import MAX_UNITS, Config
+from converter.readers.keras.cells import RNN, is_stacked
+from converter.readers.keras.chain import TwoChains, chains_of
+from converter.readers.keras.config import Config
 from converter.readers.keras.conv_recurrent import RANKS, two_directions
-from converter.readers.keras.cudnn import (
-    CUDNN,
-    converted_from_cudnn,
-    cudnn_weights,
-    read_cudnn,
+from converter.readers.keras.cudnn import CUDNN
+from converter.readers.keras.direction import (
+    CELLS,
+    FORCED,
+    read_direction,
+    read_sequence,
+    zeroes,
 )
-from converter.readers.keras.dropout import read_drops
 from converter.readers.keras.era import Writer
-from converter.readers.keras.layers import keeps_states, known_size, reads
+from converter.readers.keras.layers import reads
 from converter.readers.keras.refused import CLASSES
 from converter.readers.keras.refused import error as refused
+from converter.readers.keras.stacked import read_stacked
 from converter.readers.keras.weights import Weights
 from converter.readers.strict import shown
-
-FORCED = (Era.TF_KERAS, Era.KERAS_3)
-"""Where Bidirectional zeroes the masked steps of a sequence; Keras 2 before had no such flag."""
-
-CELLS = {"LSTM": Cell.LSTM, "GRU": Cell.GRU, "SimpleRNN": Cell.RNN}
 
 BOTH_WAYS = (*CELLS, *CUDNN, RNN, *RANKS)
 """What may be in a Bidirectional."""
@@ -59,7 +46,9 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
 
 
 @reads("Bidirectional", several=True)
-def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
+def _(
+    config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer
+) -> Layer | TwoChains:
     """Two directions: a layer, and a copy of it that reads from the end, or another one."""
     mode = config.value("merge_mode", default="concat")
     modes = {None if merge is Merge.SEPARATE else merge.value: merge for merge in Merge}
@@ -88,6 +77,16 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
             merge=modes[mode],
             turned=not explicit,
         )
+    if any(child.kind == RNN and is_stacked(child) for child in (forward, backward)):
+        return _two_stacks(
+            config,
+            (forward, backward),
+            inputs,
+            (ahead, back),
+            writer,
+            merge=modes[mode],
+            turned=not explicit,
+        )
     parts = [
         read_direction(forward, inputs[0], ahead, writer),
         read_direction(backward, inputs[0], back, writer, turned=not explicit),
@@ -97,20 +96,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         zeroes(part)  # bidirectional.py sets it, whatever the layers say
     forward.done()
     backward.done()
-    if sequence != other or parts[0].go_backwards == parts[1].go_backwards:
-        raise FormatError(
-            f"the two layers of {config.where} do not belong together",
-            context=f"{_said(parts[0], sequence)} and {_said(parts[1], other)}",
-            hint="the file may be damaged; save the model again",
-            code="config",
-        )
-    if parts[0].units != parts[1].units and modes[mode] is not Merge.CONCAT:
-        raise FormatError(
-            f"the two layers of {config.where} cannot be merged",
-            context=f"{parts[0].units} and {parts[1].units} units, merge_mode {shown(mode)}",
-            hint="the file may be damaged; save the model again",
-            code="config",
-        )
+    _check_pair(config, modes[mode], parts, (sequence, other))
     return Recurrent(
         **config.base(),
         forward=parts[0],
@@ -119,6 +105,73 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         zero_output_for_mask=sequence["return_sequences"] and writer.era in FORCED,
         **sequence,
     )
+
+
+def _two_stacks(
+    config: Config,
+    children: tuple[Config, Config],
+    inputs: tuple[Shape, ...],
+    parts: tuple[Weights, Weights],
+    writer: Writer,
+    *,
+    merge: Merge,
+    turned: bool,
+) -> TwoChains:
+    """A Bidirectional of cells that are stacked, in one direction at least: chains of layers."""
+    for child, prefix in zip(children, ("forward", "backward"), strict=True):
+        child.name = f"{config.name}/{prefix}_{child.own_name.removeprefix(f'{prefix}_')}"
+    sequences = [read_sequence(child, inputs[0], writer) for child in children]
+    forward, backward = (
+        read_stacked(
+            child,
+            inputs,
+            part,
+            writer,
+            turned=turned and child is children[1],
+            zeroed=sequences[0]["return_sequences"] and writer.era in FORCED,
+        )
+        for child, part in zip(children, parts, strict=True)
+    )
+    for child in children:
+        zeroes(child)  # as above
+        child.done()
+    directions = [forward.layers[0].forward, backward.layers[0].forward]
+    _check_pair(config, merge, directions, sequences, (forward.units, backward.units))
+    return chains_of(config.base(), forward, backward, merge)
+
+
+def _check_pair(
+    config: Config,
+    merge: Merge,
+    parts: Sequence[Direction],
+    sequences: Sequence[dict[str, Any]],
+    units: Sequence[int] = (),
+) -> None:
+    """Refuse two directions that no Bidirectional has.
+
+    Args:
+        config: Of the Bidirectional.
+        merge: Of the directions.
+        parts: What reads the sequence in each.
+        sequences: The settings of each.
+        units: Of what each returns; those of `parts` if () is given.
+    """
+    if sequences[0] != sequences[1] or parts[0].go_backwards == parts[1].go_backwards:
+        said = map(_said, parts, sequences)
+        raise FormatError(
+            f"the two layers of {config.where} do not belong together",
+            context=" and ".join(said),
+            hint="the file may be damaged; save the model again",
+            code="config",
+        )
+    ahead, back = units or [part.units for part in parts]
+    if ahead != back and merge is not Merge.CONCAT:
+        raise FormatError(
+            f"the two layers of {config.where} cannot be merged",
+            context=f"{ahead} and {back} units, merge_mode {shown(config.value('merge_mode'))}",
+            hint="the file may be damaged; save the model again",
+            code="config",
+        )
 
 
 def _said(direction: Direction, sequence: dict[str, Any]) -> str:
@@ -139,163 +192,3 @@ def _recurrent_child(config: Config, key: str) -> Config:
             code="unknown-layer",
         )
     return child
-
-
-def read_sequence(config: Config, x: Shape, writer: Writer) -> dict[str, Any]:
-    """What is the same for both directions.
-
-    Args:
-        config: Of the layer, or of one of its directions.
-        x: The shape of the sequence.
-        writer: Who wrote the file.
-    """
-    time_major = config.boolean("time_major", default=False)
-    return {
-        "return_sequences": config.boolean("return_sequences", default=False),
-        "return_state": config.boolean("return_state", default=False),
-        "stateful": keeps_states(config, x, 0 if time_major else 1),
-        "time_major": time_major,
-        "starts_from_state": writer.starts_from_state
-        and not config.boolean("unroll", default=False),
-    }
-
-
-def zeroes(config: Config) -> bool:
-    """Whether a masked step returns zeros."""
-    return config.boolean("zero_output_for_mask", default=False)
-
-
-def read_direction(
-    config: Config, x: Shape, weights: Weights, writer: Writer, *, turned: bool = False
-) -> Direction:
-    """The cell of a layer: its own part in an archive, no part at all in HDF5."""
-    config.boolean("unroll", default=False)
-    backwards = config.boolean("go_backwards", default=False)
-    if config.kind in CUDNN:
-        return read_cudnn(config, x, weights, go_backwards=backwards is not turned)
-    cell = one_cell(config) if config.kind == RNN else config
-    direction = read_cell(
-        cell, x, weights.part("cell"), writer, go_backwards=not backwards if turned else backwards
-    )
-    if cell is not config:
-        cell.done()
-    return direction
-
-
-def read_cell(
-    config: Config, x: Shape, inside: Weights, writer: Writer, *, go_backwards: bool
-) -> Direction:
-    """A cell that reads a sequence.
-
-    Args:
-        config: Of the cell, or of the layer that has its settings.
-        x: The shape of the sequence.
-        inside: The weights of the cell.
-        writer: Who wrote the file.
-        go_backwards: The sequence is read from its end.
-    """
-    cell = CELLS[config.kind.removesuffix("Cell")]
-    features, units = (
-        known_size(config, x, -1),
-        config.integer("units", "output_dim", most=MAX_UNITS),
-    )
-    gated = cell is not Cell.RNN
-    use_bias = config.boolean("use_bias", default=True)
-    bias: Weight | None
-    if writer.era is Era.KERAS_1 and gated and config.value("consume_less", default="cpu") != "gpu":
-        if cell is Cell.GRU:
-            cell = Cell.GRU_RESET_BEFORE
-        kernel, recurrent_kernel, bias = _apart(cell, inside, features, units)
-    else:
-        cell, kernel, recurrent_kernel, bias = _stacked(
-            config, cell, inside, features, units, use_bias, writer
-        )
-    direction = Direction(
-        cell=cell,
-        kernel=kernel,
-        recurrent_kernel=recurrent_kernel,
-        bias=bias,
-        activation=read_activation(config, "activation", writer, default="tanh"),
-        recurrent_activation=read_activation(
-            config,
-            "recurrent_activation",
-            writer,
-            "inner_activation",
-            default=writer.recurrent_activation,
-        )
-        if gated
-        else SIGMOID,
-        go_backwards=go_backwards,
-        dropout=config.number("dropout", "dropout_W", least=0, most=1, default=0.0),
-        recurrent_dropout=config.number(
-            "recurrent_dropout", "dropout_U", least=0, most=1, default=0.0
-        ),
-    )
-    return replace(direction, drops=read_drops(config, direction, writer))
-
-
-def _stacked(
-    config: Config,
-    cell: Cell,
-    inside: Weights,
-    features: int,
-    units: int,
-    use_bias: bool,
-    writer: Writer,
-) -> tuple[Cell, Weight, Weight, Weight | None]:
-    """The cell, and its three arrays with the gates side by side."""
-    config.value("consume_less", default=None)
-    gates = len(GATES[cell])
-    kernel = inside.take("kernel", (features, gates * units))
-    recurrent_kernel = inside.take("recurrent_kernel", (units, gates * units))
-    bias = None
-    if cell is Cell.GRU:
-        cells = _gru_cells(config, writer)
-        cell = cells[0]
-        if use_bias:
-            shapes = {kind: _bias_shape(kind, units) for kind in cells}
-            apart = converted_from_cudnn(Cell.GRU, units, writer) if Cell.GRU in cells else ()
-            stored = inside.take("bias", *shapes.values(), *apart)
-            found = [kind for kind, shape in shapes.items() if shape == stored.shape]
-            cell = found[0] if found else Cell.GRU
-    elif use_bias:
-        apart = converted_from_cudnn(cell, units, writer)
-        stored = inside.take("bias", (gates * units,), *apart)
-    if use_bias and stored.shape in apart:
-        return cell, *cudnn_weights(cell, kernel, recurrent_kernel, stored)
-    if use_bias:
-        shape = (layout(cell, "keras").biases, gates, units)
-        bias = Weight(shape, (stored,), bias_form(cell, "keras"))
-    form = kernel_form(cell, "keras")
-    return (
-        cell,
-        Weight((gates, units, features), (kernel,), form),
-        Weight((gates, units, units), (recurrent_kernel,), form),
-        bias,
-    )
-
-
-def _apart(cell: Cell, inside: Weights, features: int, units: int) -> tuple[Weight, Weight, Weight]:
-    """The arrays of Keras 1: three for each gate, by their names."""
-    gates = GATES[cell]
-    kernels = tuple(inside.take(f"W_{gate}", (features, units)) for gate in gates)
-    recurrent_kernels = tuple(inside.take(f"U_{gate}", (units, units)) for gate in gates)
-    biases = tuple(inside.take(f"b_{gate}", (units,)) for gate in gates)
-    return (
-        Weight((len(gates), units, features), kernels, KERNELS_APART),
-        Weight((len(gates), units, units), recurrent_kernels, KERNELS_APART),
-        Weight((1, len(gates), units), biases, BIASES_APART),
-    )
-
-
-def _gru_cells(config: Config, writer: Writer) -> tuple[Cell, ...]:
-    """The one that the config says; else both, the likely one first: the bias decides."""
-    after = config.boolean("reset_after", default=writer.reset_after)
-    both = (Cell.GRU, Cell.GRU_RESET_BEFORE) if after else (Cell.GRU_RESET_BEFORE, Cell.GRU)
-    return both[:1] if "reset_after" in config else both
-
-
-def _bias_shape(cell: Cell, units: int) -> tuple[int, ...]:
-    stacked = len(GATES[cell]) * units
-    biases = layout(cell, "keras").biases
-    return (stacked,) if biases == 1 else (biases, stacked)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from converter.description import Call, Constant, Layer, Model, Value
+from converter.description import Call, Combine, Constant, Layer, Model, Value
 from converter.errors import UnsupportedError
-from converter.targets.keras.emit import Around, Dialect, Part, emit, refusal
-from converter.targets.keras.masks import Mask, mask_refusal, masks_of
+from converter.targets.keras.emit import Around, Dialect, Part, emit, operation, refusal
+from converter.targets.keras.masks import Mask, can_state, mask_refusal, masks_of
 from converter.targets.keras.operations import literal
 from converter.targets.keras.order import Node, layer_order
 
@@ -122,6 +122,8 @@ class Graph:
         for call in model.calls:
             if isinstance(call.layer, Constant):
                 self._constants[call.outputs[0].name] = literal(call.layer)
+            elif call.outputs[0].name in self._masks.bare:
+                self._combine(call)
             elif not self._masks.makes_mask(call):
                 self._call(call)
         self.outputs = [self._result(value) for value in model.outputs]
@@ -164,6 +166,17 @@ class Graph:
             self._check_legacy_dtype(layer)
             self._check_legacy(call, bool(use.states))
         self._used(item, use, call)
+
+    def _combine(self, call: Call) -> None:
+        """Several tensors, two by two, by operations, which know no masks."""
+        layer, (output,) = call.layer, call.outputs
+        assert isinstance(layer, Combine)
+        around = Around(self.dialect, call)
+        result, *others = (self._result(value, layer) for value in call.inputs)
+        for other in others:
+            part = operation(layer, around, layer.combination.value)
+            result = self._operation(part.kind, part.config, (result, other), output)
+        self._where[output.name] = result
 
     def _operate(self, part: Part, call: Call) -> Use:
         """A call of an operation: constants of the model stand in its operands."""
@@ -248,6 +261,9 @@ class Graph:
     def _result(self, value: Value, user: Layer | None = None) -> Result:
         """The call that gives a value."""
         found = self._where.get(value.name)
+        mask = self._masks.made.get(value.name)
+        if user is not None and mask is not None and can_state(mask):
+            found = self._tensor_of(mask, user)
         what = f"layer '{user.name}'" if user else f"output '{value.name}'"
         if found is None and value.name in self._constants:
             raise UnsupportedError(
@@ -287,6 +303,10 @@ class Graph:
                 value = Value(f"{x.value.name}:any", x.value.shape[:-1], "bool")
                 config = {"axis": -1, "keepdims": False}
                 result = self._operation("Any", config, (x,), value)
+            case ("turned", int(axis), tuple(inner)):
+                x = self._tensor_of(inner, user)
+                value = Value(f"{x.value.name}:turned", x.value.shape, "bool")
+                result = self._operation("Flip", {"axis": axis}, (x,), value)
             case ("or" | "and" as word, tuple(one), tuple(other)):
                 both = self._tensor_of(one, user), self._tensor_of(other, user)
                 value = Value(f"{both[0].value.name}:{word}", both[0].value.shape, "bool")

@@ -2,7 +2,9 @@
 
 time_major=True, which Keras 3 has not, is a transposition before and after, and so is a product
 of transposed matrices. An index of 64 bits is one of 32 that is cast. A Dot that normalizes with
-the least norm of tf.keras is two normalizations before one that does not. What joins
+the least norm of tf.keras is two normalizations before one that does not. A Bidirectional that
+repeats what is masked, where that of Keras 3 returns zeros, is two layers, and so is one that
+keeps its states and returns them, on which Keras 3 fails. What joins
 tensors within each step, which TimeDistributed of Keras 3 does not take, joins whole sequences.
 """
 
@@ -16,6 +18,7 @@ from converter.description import (
     Cast,
     Combine,
     Concatenate,
+    ConvLSTM,
     Dot,
     Matmul,
     Merge,
@@ -27,6 +30,7 @@ from converter.description import (
     UnitNormalization,
     Value,
 )
+from converter.description.directions import base_of, in_time, joining
 from converter.dtypes import FLOATS
 
 BATCH_FIRST = (1, 0, 2)
@@ -56,6 +60,10 @@ def _lowered(call: Call) -> Iterator[Call]:
         yield replace(call, layer=replace(layer, dtype="int32"), outputs=(index,))
         yield Call(Cast(name=f"{output.name} of 64 bits", dtype="int64"), (index,), (output,))
         return
+    if isinstance(layer, ConvLSTM | Recurrent) and _is_two_layers(call, layer):
+        for part in _one_by_one(call, layer):
+            yield from _lowered(part)
+        return
     if not (isinstance(layer, Recurrent) and layer.time_major):
         yield call
         return
@@ -79,6 +87,53 @@ def _lowered(call: Call) -> Iterator[Call]:
     )
     for value, result in zip(inner, sequences, strict=True):
         yield _transposed(value, result, f"{result.name} time first")
+
+
+def _is_two_layers(call: Call, layer: ConvLSTM | Recurrent) -> bool:
+    """Whether no Bidirectional of Keras 3 does what this one does."""
+    if layer.backward is None:
+        return False
+    repeats = layer.zero_output_for_mask != layer.return_sequences
+    # Its compute_mask fails on the states that a stateful one returns.
+    return (repeats and call.mask is not None) or (layer.stateful and layer.return_state)
+
+
+def _one_by_one(call: Call, layer: ConvLSTM | Recurrent) -> Iterator[Call]:
+    """Two directions as two layers, and what joins them."""
+    x, *states = call.inputs
+    apart = layer.merge in (None, Merge.SEPARATE)
+    count = 2 if apart else 1
+    returned, last = call.outputs[:count], call.outputs[count:]
+    sequences = layer.return_sequences
+    time_axis = 0 if isinstance(layer, Recurrent) and layer.time_major else 1
+    base = base_of(layer)
+    made = []
+    for k, word in enumerate(("forward", "backward")):
+        one = _direction(layer, k, word)
+        own, states = states[: one.state_count], states[one.state_count :]
+        ends, last = last[: one.state_count], last[one.state_count :]
+        (shape, *_) = one.output_shapes(tuple(value.shape for value in (x, *own)))
+        name = returned[k].name if apart and not (k and sequences) else f"{returned[0].name} {word}"
+        made.append(Value(name, shape, returned[0].dtype))
+        masks = (call.mask, *(None for _ in own))
+        yield Call(one, (x, *own), (made[k], *ends), masks)
+    if sequences:
+        name = returned[1].name if apart else f"{returned[0].name} in time"
+        turned = replace(made[1], name=name)
+        yield Call(in_time({**base, "name": name}, time_axis=time_axis), (made[1],), (turned,))
+        made[1] = turned
+    merge = joining(base, layer.merge, sequences=sequences)
+    if merge is not None:
+        yield Call(merge, tuple(made), returned)
+
+
+def _direction(layer: ConvLSTM | Recurrent, k: int, word: str) -> ConvLSTM | Recurrent:
+    """A direction of two as a layer of one."""
+    name = f"{layer.name} {word}"
+    if isinstance(layer, ConvLSTM):
+        one = layer.directions[k]
+        return replace(layer, name=name, forward=one, backward=None, merge=None)
+    return replace(layer, name=name, forward=layer.directions[k], backward=None, merge=None)
 
 
 def _plain_product(call: Call, layer: Matmul) -> Iterator[Call]:

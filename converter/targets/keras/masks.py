@@ -26,6 +26,7 @@ from converter.description import (
     Dropout,
     Embedding,
     EveryStep,
+    Flip,
     GlobalPooling,
     GroupNormalization,
     Identity,
@@ -86,6 +87,8 @@ class Masks:
         needed: Those of them without which Keras would use another.
         given: The masks that the file states to attention and a softmax, likewise, by the argument.
         alike: The calls of attention, by the first output, to which Keras 2 passes the same masks.
+        bare: The first outputs of combinations that Keras would leave masked steps out of, and the
+            model does not.
         same: Tensors that are one object in Keras, by name: the first one's name.
         implied: Kinds of masks that Keras makes by itself, with operations that it names itself.
     """
@@ -96,13 +99,14 @@ class Masks:
     needed: set[str] = field(default_factory=set)
     given: dict[str, dict[str, tuple[Mask, ...]]] = field(default_factory=dict)
     alike: set[str] = field(default_factory=set)
+    bare: set[str] = field(default_factory=set)
     same: dict[str, str] = field(default_factory=dict)
     implied: set[object] = field(default_factory=set)
 
     def makes_mask(self, call: Call) -> bool:
         """Whether a call makes a mask of masks, which is not a layer in Keras."""
         return isinstance(call.layer, HELPERS) or (
-            isinstance(call.layer, Concatenate)
+            isinstance(call.layer, Concatenate | Flip)
             and all(value.name in self.made for value in call.inputs)
         )
 
@@ -114,8 +118,10 @@ class Masks:
         inner = inside(layer)
         given = [self.carried.get(value.name) for value in call.inputs]
         self._check(call, given)
-        mask = _passed(call, given)
-        x = call.inputs[0].name
+        x, output = call.inputs[0].name, call.outputs[0].name
+        if output in self.stated:  # which Keras hands on, rather than that of the input
+            given[0] = self.stated[output]
+        mask = None if output in self.bare else _passed(call, given)
         if isinstance(inner, Masking):
             cast = () if inner.dtype == call.inputs[0].dtype else (inner.dtype,)
             mask = "any", ("unequal", x, inner.mask_value, *cast)
@@ -129,7 +135,7 @@ class Masks:
         for value in call.outputs[:count]:
             self.carried[value.name] = mask
         if isinstance(layer, Dropout):  # it gives the tensor that it is given
-            self.same[call.outputs[0].name] = self.same.get(x, x)
+            self.same[output] = self.same.get(x, x)
         if isinstance(layer, MultiHeadAttention) and layer.key_heads == layer.heads:
             self._forget(call)
 
@@ -155,6 +161,8 @@ class Masks:
                 return _several("and" if layer.every else "or", inner)
             case Concatenate():
                 return "along", layer.axis, *inner
+            case Flip():
+                return "turned", layer.axes[0], inner[0]
         return None
 
     def _check(self, call: Call, given: Sequence[Mask]) -> None:
@@ -186,13 +194,21 @@ class Masks:
             elif any(self.given[output].values()):
                 self.needed.add(output)
             return
-        if isinstance(layer, ConvLSTM | Recurrent) and means[0] is not None and can_state(means[0]):
+        differ = means != keras
+        takes = isinstance(layer, ConvLSTM | Recurrent) or (
+            differ and isinstance(layer, GlobalPooling) and uses_mask(layer)
+        )
+        if takes and means[0] is not None and can_state(means[0]):
             self.stated[output] = means[0]
-            if means != keras:
+            if differ:
                 self.needed.add(output)
             return
-        if means == keras:
+        if not differ:
             self.implied.update(mask[0] for mask in means if mask is not None)
+            return
+        ranks = {len(value.shape) for value in call.inputs}
+        if isinstance(layer, Combine) and not any(means) and len(ranks) == 1:
+            self.bare.add(output)
             return
         there, here = ("a mask" if any(masks) else "no mask" for masks in (means, keras))
         found = f"{there} in the model, {here} in Keras"
@@ -224,7 +240,7 @@ def can_state(mask: Mask) -> bool:
     match mask:
         case ("tensor", _) | ("unequal", _, _) | ("unequal", _, _, _):
             return True
-        case ("any", tuple(inner)):
+        case ("any", tuple(inner)) | ("turned", _, tuple(inner)):
             return can_state(inner)
         case ("or" | "and", tuple(one), tuple(other)):
             return can_state(one) and can_state(other)

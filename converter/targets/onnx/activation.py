@@ -218,7 +218,6 @@ FUNCTIONS: Mapping[str, Callable[..., Attribute | None]] = {
     "sigmoid": lambda: ("Sigmoid", None, None),
     "tanh": lambda: ("Tanh", None, None),
     "softsign": lambda: ("Softsign", None, None),
-    "softplus": lambda: ("Softplus", None, None),
     "leaky_relu": lambda negative_slope: ("LeakyRelu", negative_slope, None),
     "elu": lambda alpha: ("Elu", alpha, None),
     "hard_sigmoid": lambda alpha, beta: ("HardSigmoid", alpha, beta),
@@ -227,7 +226,9 @@ FUNCTIONS: Mapping[str, Callable[..., Attribute | None]] = {
         negative_slope, max_value, threshold
     ),
 }
-"""What the recurrent nodes of onnxruntime know, beside what no layer of ours says."""
+"""What the recurrent nodes of onnxruntime know, beside what no layer of ours says.
+
+They know Softplus too, as log(1 + exp(x)), which is infinite from 89 on."""
 
 
 def _relu_function(

@@ -292,7 +292,8 @@ class Source:
         That of a value which nobody reads after this call; x where nothing else is alive; or one
         named for the layer. An argument of forward keeps its name to itself, and so does a state.
         """
-        if not wish:
+        own = not wish
+        if own:
             for given in self.inputs:
                 for name in self.reads(self.held[given.name].text):
                     if self._free(name) and (name == "x" or name not in self.kept):
@@ -300,11 +301,11 @@ class Source:
             wish = self.call.layer.name if self.call else value.name
             if all(self._free(name) for name in self.variables):
                 wish = "x"
-        else:
-            self.kept.add(wish)
         taken = FILE_NAMES | {name for name in self.variables if not self._free(name)}
         name = identifier(wish, taken, LONGEST_VARIABLE)
         self.variables.add(name)
+        if not own:
+            self.kept.add(name)
         return name
 
     def reads(self, text: str) -> list[str]:
