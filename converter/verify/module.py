@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from converter.description import Model
+import numpy as np
+
+from converter.description import Model, WithinLength
 from converter.gates import Array
 from converter.runtimes import ArtefactFailure
 from converter.verify.comparison import compare
-from converter.verify.inputs import cases
+from converter.verify.inputs import Case, cases
 from converter.verify.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def with_original(
         module: What it was read from; a copy of it runs, on the CPU and in eval mode.
         example_inputs: As for `converter.read`.
     """
-    from converter.readers.torch.exported.tracing import Flat
+    from converter.readers.torch.exported.flat import Flat
     from converter.runtimes import torch
     from converter.verify import decide
 
@@ -45,7 +47,7 @@ def with_original(
         return torch.run(flat, arrays)
 
     try:
-        compared = compare(model, tuple(cases(model)), answers)
+        compared = compare(model, [_longest_first(model, one) for one in cases(model)], answers)
     except ArtefactFailure as error:
         reason = f"the module that was read fails on inputs that the model takes: {error}"
         return replace(verdict, status=Status.DIFFERS, reason=reason)
@@ -54,3 +56,13 @@ def with_original(
     if decided.status is not Status.EQUAL:
         return decided
     return replace(decided, reason=f"{verdict.reason}; so are those of the module that was read")
+
+
+def _longest_first(model: Model, case: Case) -> Case:
+    """The case with its lengths in order, as `pack_padded_sequence` may ask for them."""
+    lengths = {call.inputs[1].name for call in model.calls if isinstance(call.layer, WithinLength)}
+    arrays = tuple(
+        np.sort(array)[::-1] if value.name in lengths else array
+        for value, array in zip(model.inputs, case.arrays, strict=True)
+    )
+    return replace(case, arrays=arrays)

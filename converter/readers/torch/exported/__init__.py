@@ -14,10 +14,15 @@ from converter.arrays import sha256
 from converter.description import Model, Source
 from converter.errors import MissingExtraError, UsageError
 from converter.readers.torch.exported import (  # noqa: F401  each family registers its handlers
+    attention,
     cells,
+    convolution,
     core,
     indexing,
+    normalization,
     operations,
+    packing,
+    pooling,
     recurrent,
     shaping,
 )
@@ -89,7 +94,7 @@ def lifted(traced: Traced) -> Model:
     for step in traced.steps:
         lifting.lift(step)
     lifting.check_kept()
-    outputs = tuple(lifting.plain(lifting.tensor(ref)) for ref in traced.outputs)
+    outputs = tuple(lifting.output(ref) for ref in traced.outputs)
     lines = "".join(f"{sha256(one.read())}  {one.name}\n" for one in traced.parameters.values())
     model = Model(
         name=traced.name,

@@ -46,7 +46,7 @@ def _(lifting: Lifting, step: Step) -> Lifted:
     return Held(value, (*held.axes, len(held.axes)), step.result.sizes)
 
 
-@lifts("aten.embedding_renorm_")
+@lifts("aten.embedding_renorm", "aten.embedding_renorm_")
 def _(_lifting: Lifting, step: Step) -> Lifted:
     raise refusal(
         step,

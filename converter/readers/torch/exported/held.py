@@ -56,21 +56,58 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """A packed sequence: the padded one, and how long each is.
+class Order:
+    """The examples of a batch by the lengths of their sequences, as `pack_padded_sequence` does.
 
     Attributes:
-        x: (batch, time, ...).
-        mask: (batch, time): which steps count.
-        order: The step that sorted them by length; "" if they are as they came.
+        name: Of the step that sorts.
+        back: It is the way back.
+    """
+
+    name: str
+    back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """0, 1, 2, and so on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """What has its examples in another order."""
+
+    inner: Any
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A packed sequence: the padded one, and which of its steps count.
+
+    Attributes:
+        x: (B, T, ...), the examples as they were before they were sorted.
+        mask: (B, T).
+        order: In which they are; None if they are as they came.
     """
 
     x: Held
     mask: Value
-    order: str = ""
+    order: Order | None
 
 
-Lifted = Held | Stacked | Merged | Filled | Packed | Parameter | tuple[Any, ...]
+Lifted = (
+    Held
+    | Stacked
+    | Merged
+    | Filled
+    | Order
+    | Counted
+    | Sorted
+    | Packed
+    | Parameter
+    | tuple[Any, ...]
+)
 
 
 def weight_of(parameters: Sequence[Parameter], form: Form) -> Weight:

@@ -135,7 +135,7 @@ class Lifting:
         except ShapeMismatchError as error:
             raise refusal(
                 step,
-                f"{step.operation} of such shapes: {error}",
+                f"{step.operation} of what no layer takes: {error}",
                 "write it with the operations in docs/from-pytorch.md",
             ) from error
 
@@ -160,6 +160,31 @@ class Lifting:
         assert isinstance(result, Held)
         sizes = (*fronts.pop(), *step.result.sizes[1:])
         return Merged(Held(result.value, result.axes, sizes), step.result.sizes)
+
+    def output(self, ref: Ref) -> Value:
+        """An output of the model.
+
+        Raises:
+            UnsupportedError: It is no tensor.
+        """
+        try:
+            return self.plain(self.tensor(ref))
+        except ShapeMismatchError as error:
+            (step,) = (one for one in self.traced.steps if one.name == ref.name)
+            raise refusal(
+                step, f"an output that no layer gives: {error}", "return a tensor of numbers"
+            ) from error
+
+    def is_read(self, step: Step, result: int) -> bool:
+        """Whether anything reads that one of the results of a step."""
+        names = {
+            one.name
+            for one in self.traced.steps
+            if one.operation == "getitem" and one["x"].name == step.name and one["index"] == result
+        }
+        read = {name for one in self.traced.steps for name in one.refs()}
+        read |= {ref.name for ref in self.traced.outputs}
+        return bool(names & read)
 
     def of(self, ref: Ref) -> Lifted:
         """What a step or an input has become."""
@@ -197,11 +222,8 @@ class Lifting:
                 return self.constant(name, [number], tuple(map(int, sizes)), dtype)
             case Parameter():
                 return self.fixed(lifted.name.replace(".", "/"), lifted.read())
-        raise UnsupportedError(
-            f"what '{name}' gives cannot be taken as a tensor",
-            context=type(lifted).__name__,
-            hint="see docs/from-pytorch.md",
-            code="torch-operation",
+        raise ShapeMismatchError(
+            f"'{name}', which is {type(lifted).__name__.lower()} and no tensor"
         )
 
     def _fixed(self, name: str, sizes: Sizes) -> tuple[int, ...]:

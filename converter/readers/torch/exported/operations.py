@@ -94,6 +94,13 @@ def _(lifting: Lifting, step: Step) -> Lifted:
 ALIASES = {"aten.__and__": "aten.logical_and", "aten.__or__": "aten.logical_or"}
 
 
+@lifts("aten.masked_fill", "aten.masked_fill_", rowwise=True)
+def _(lifting: Lifting, step: Step) -> Lifted:
+    """A number where a mask says so."""
+    operands = [step["mask"], step["value"], step["self"]]
+    return elementwise(lifting, step, Function.WHERE, operands)
+
+
 @lifts("aten.clamp", "aten.clip", "aten.clamp_min", "aten.clamp_max")
 def _(lifting: Lifting, step: Step) -> Lifted:
     """A clip, or a maximum or minimum where one end is open."""

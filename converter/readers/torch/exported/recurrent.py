@@ -22,6 +22,8 @@ from converter.readers.torch.exported.held import (
     Filled,
     Held,
     Lifted,
+    Packed,
+    Sorted,
     Stacked,
     computing,
     settings,
@@ -29,7 +31,7 @@ from converter.readers.torch.exported.held import (
     whole,
 )
 from converter.readers.torch.exported.lifting import Lifting, lifts, refusal
-from converter.readers.torch.exported.traced import Parameter, Ref, Step
+from converter.readers.torch.exported.traced import Parameter, Step
 
 CELLS = {
     "LSTM": (Cell.LSTM, TANH),
@@ -59,8 +61,10 @@ def _(lifting: Lifting, step: Step) -> Lifted:
     """A layer for each layer, both directions in one, with a dropout between."""
     count = 2 if step["bidirectional"] else 1
     cell, _ = CELLS[step["kind"]]
-    tensor = lifting.tensor(step["x"])
-    x = lifting.arranged(tensor, range(3) if step["batch_first"] else BATCH_FIRST)
+    packed = _packed(lifting, step)
+    tensor = packed.x if packed else lifting.tensor(step["x"])
+    batch_first = packed is not None or step["batch_first"]
+    x = lifting.arranged(tensor, range(3) if batch_first else BATCH_FIRST)
     weights = _weights(lifting, step, count)
     start = begin(lifting, step, STATES[cell], step["layers"] * count)
     finals: list[Sequence[Value]] = []
@@ -72,20 +76,47 @@ def _(lifting: Lifting, step: Step) -> Lifted:
             between = Dropout(name=name, noise=Noise.DROPOUT, rate=rate, **computing(x.dtype))
             (x,) = lifting.call(between, (x,), x.dtype)
         own = weights[k * count : (k + 1) * count]
-        layer = lifting.shared(step, _maker(step, own, x.dtype, bool(start.buffers)), part=part)
+        make = _maker(step, own, x.dtype, stateful=bool(start.buffers), masked=packed is not None)
+        layer = lifting.shared(step, make, part=part)
         states = [one for each in start.states[k * count : (k + 1) * count] for one in each]
-        x, *last = lifting.call(layer, (x, *states), x.dtype)
+        masks = () if packed is None else (packed.mask, *(None for _ in states))
+        x, *last = lifting.call(layer, (x, *states), x.dtype, masks)
         finals += [last[i : i + STATES[cell]] for i in range(0, len(last), STATES[cell])]
     first, second, _ = tensor.sizes
-    axes = (0, 1, 2) if step["batch_first"] else BATCH_FIRST
-    batch = first if step["batch_first"] else second
+    axes = (0, 1, 2) if batch_first else BATCH_FIRST
+    batch = first if batch_first else second
     stacks = tuple(
         Stacked(tuple(whole(own[k], (batch, own[k].shape[1])) for own in finals))  # type: ignore[arg-type]
         for k in range(STATES[cell])
     )
     if start.buffers:
         lifting.keeps(step, start.buffers, stacks)
-    return (Held(x, axes, (first, second, x.shape[2])), *stacks)  # type: ignore[arg-type]
+    result = Held(x, axes, (first, second, count * weights[0][1].shape[1]))
+    if packed is None:
+        return (result, *stacks)
+    order = packed.order
+    if order is None:
+        return (Packed(result, packed.mask, None), *stacks)
+    return (Packed(result, packed.mask, order), *(Sorted(one, order) for one in stacks))
+
+
+def _packed(lifting: Lifting, step: Step) -> Packed | None:
+    """The input, if it is packed.
+
+    Raises:
+        UnsupportedError: It is, and something was computed with its steps.
+    """
+    if step["lengths"] is None:
+        return None
+    given = lifting.of(step["x"])
+    if isinstance(given, Packed):
+        return given
+    raise refusal(
+        step,
+        "a packed sequence whose steps were computed with outside of a recurrent layer",
+        "compute with the padded sequence, and pack it behind that",
+        "packed",
+    )
 
 
 def _weights(lifting: Lifting, step: Step, count: int) -> list[list[Parameter]]:
@@ -103,7 +134,12 @@ def _weights(lifting: Lifting, step: Step, count: int) -> list[list[Parameter]]:
 
 
 def _maker(
-    step: Step, weights: Sequence[Sequence[Parameter]], dtype: str, stateful: bool
+    step: Step,
+    weights: Sequence[Sequence[Parameter]],
+    dtype: str,
+    *,
+    stateful: bool,
+    masked: bool,
 ) -> Callable[[str], Recurrent]:
     """Gives a layer a name."""
 
@@ -117,6 +153,7 @@ def _maker(
             return_sequences=True,
             return_state=True,
             stateful=stateful,
+            zero_output_for_mask=masked,
             **settings(*(one for own in weights for one in own), dtype=dtype),
         )
 
@@ -152,7 +189,7 @@ def bias_of(cell: Cell, biases: Sequence[Parameter]) -> Weight | None:
 
 def begin(lifting: Lifting, step: Step, states: int, layers: int) -> Begin:
     """The states of the first step, of each layer and direction: `layers` of them."""
-    lifted = [lifting.of(ref) for ref in step["states"]]
+    lifted = [_in_order(lifting.of(ref)) for ref in step["states"]]
     zeros = [isinstance(one, Filled) and not one.number for one in lifted]
     if all(zeros):
         return Begin(((),) * layers)
@@ -168,8 +205,8 @@ def begin(lifting: Lifting, step: Step, states: int, layers: int) -> Begin:
             )
         return Begin(((),) * layers, tuple(kept))
     parts = [
-        None if zero else _parts(lifting, step, ref, layers)
-        for ref, zero in zip(step["states"], zeros, strict=True)
+        None if zero else _parts(lifting, one, layers)
+        for one, zero in zip(lifted, zeros, strict=True)
     ]
     return Begin(
         tuple(
@@ -179,12 +216,16 @@ def begin(lifting: Lifting, step: Step, states: int, layers: int) -> Begin:
     )
 
 
-def _parts(lifting: Lifting, step: Step, ref: Ref, layers: int) -> list[Value]:
+def _in_order(lifted: Lifted) -> Lifted:
+    """States as they were before the examples were sorted, as the input is."""
+    return lifted.inner if isinstance(lifted, Sorted) else lifted
+
+
+def _parts(lifting: Lifting, lifted: Lifted, layers: int) -> list[Value]:
     """A tensor of states (layers and directions, B, H) as that of each."""
-    lifted = lifting.of(ref)
     if isinstance(lifted, Stacked):
         return [lifting.plain(part) for part in lifted.parts]
-    held = lifting.tensor(ref)
+    held = lifting.as_held(lifted, "states")
     return [
         lifting.plain(lifting.selected(lifting.unique(f"{held.value.name}_{k}"), held, 0, k))
         for k in range(layers)

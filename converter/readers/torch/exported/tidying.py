@@ -131,7 +131,9 @@ def _plan(call: Call, users: Mapping[str, list[Call]], outputs: set[str]) -> _Pl
         new = replace(layer, return_state=used)  # the last output need not be the last state
         return _Plan(replace(call, layer=new, outputs=(sequence, *(states if used else ()))), {})
     # The last step of both directions is no state: the backward half has read one step there.
-    ends = [one for one in reads if _is_last(one, sequence)] if layer.backward is None else []
+    # That of a masked sequence is padding.
+    plain = layer.backward is None and not call.masks
+    ends = [one for one in reads if _is_last(one, sequence)] if plain else []
     if sequence.name in outputs or len(ends) < len(reads):
         kept = states if used else ()
         new = replace(layer, return_state=used)
@@ -151,7 +153,7 @@ def _plan(call: Call, users: Mapping[str, list[Call]], outputs: set[str]) -> _Pl
     given = {one.outputs[0].name: last for one in ends}
     if layer.backward is None and not wanted:
         given[states[0].name] = last
-    new = replace(layer, return_sequences=False, return_state=wanted)
+    new = replace(layer, return_sequences=False, return_state=wanted, zero_output_for_mask=False)
     return _Plan(replace(call, layer=new, outputs=(last, *(states if wanted else ()))), given)
 
 

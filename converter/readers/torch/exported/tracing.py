@@ -6,7 +6,6 @@ operations of `whole`, as its docstring says.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import operator
 import re
@@ -22,14 +21,14 @@ from typing import Any
 import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram, export
-from torch.export.graph_signature import InputKind
+from torch.export.graph_signature import InputKind, OutputKind, OutputSpec
 from torch.fx import Node
-from torch.utils import _pytree as pytree
 
 from converter.arrays import sha256
-from converter.errors import ReadError, UnsupportedError, UsageError
+from converter.errors import ReadError, UnsupportedError
 from converter.gates import Array
 from converter.readers.torch.exported import own, whole
+from converter.readers.torch.exported.flat import Flat, Watched
 from converter.readers.torch.exported.traced import (
     Line,
     Parameter,
@@ -44,107 +43,21 @@ FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<number>\d+), in [^\n]*\n\s
 LIBRARY = str(Path(torch.__file__).parent)
 HERE = str(Path(__file__).parent)
 
-LOG = logging.getLogger("torch._export.non_strict_utils")
+LOGS = tuple(
+    map(logging.getLogger, ("torch._export.non_strict_utils", "torch._subclasses.fake_tensor"))
+)
+
+MAY_ALIAS = frozenset(
+    f"aten::{name}"
+    for name in ("contiguous", "dropout", "feature_dropout", "flatten", "reshape", "to", "type_as")
+)
+"""Operations that may give back what they take, which their schemas do not say."""
 
 TRIES = 16
 """How often a module is traced, at most, with some axes of 1 made longer."""
 
 CHECKS = ("_assert", "sym_constrain_range")
 """Operations by which torch.export holds the sizes that it has assumed; they give nothing."""
-
-
-class Flat(nn.Module):
-    """A module of tensors alone: the numbers, tuples and dictionaries around them are decided.
-
-    Attributes:
-        names: Of the tensors that go in.
-    """
-
-    def __init__(self, module: nn.Module, example_inputs: object) -> None:
-        super().__init__()
-        self.module = module
-        bound = _bound(module, example_inputs)
-        leaves, self._spec = pytree.tree_flatten((bound.args, bound.kwargs))
-        self._fixed = [None if isinstance(one, torch.Tensor) else one for one in leaves]
-        self._places = [k for k, one in enumerate(leaves) if isinstance(one, torch.Tensor)]
-        # One tensor that is given twice would be one input.
-        self.example = tuple(leaves[k].detach().clone() for k in self._places)
-        paths, _ = pytree.tree_flatten_with_path(dict(bound.arguments))
-        self.names = [_spelled(path) for path, leaf in paths if isinstance(leaf, torch.Tensor)]
-
-    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Every tensor that the module gives, in order."""
-        leaves = list(self._fixed)
-        for place, tensor in zip(self._places, tensors, strict=True):
-            leaves[place] = tensor
-        args, kwargs = pytree.tree_unflatten(leaves, self._spec)
-        given = pytree.tree_leaves(self.module(*args, **kwargs))
-        return tuple(one for one in given if one is not None)
-
-
-class _Watched(Flat):
-    """The same, and what it leaves in its attributes, for its next call.
-
-    torch.export sets them back and says nothing.
-
-    Attributes:
-        changed: The attributes that have another tensor after a call.
-    """
-
-    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Every tensor that the module gives, and those that it keeps."""
-        before = dict(_attributes(self.module))
-        given = super().forward(*tensors)
-        after = {
-            name: tensor
-            for name, tensor in _attributes(self.module)
-            if name in before and before[name] is not tensor
-        }
-        self.changed = list(after)
-        return (*given, *after.values())
-
-
-def _attributes(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors that are attributes of a module, parameters apart."""
-    for path, one in module.named_modules():
-        for name, value in {**one.__dict__, **one._buffers}.items():
-            if isinstance(value, torch.Tensor):
-                yield f"{path}.{name}".lstrip("."), value
-
-
-def _bound(module: nn.Module, example_inputs: object) -> inspect.BoundArguments:
-    """Example inputs as the arguments of forward."""
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}
-    match example_inputs:
-        case dict():
-            kwargs = example_inputs
-        case tuple() | list():
-            args = tuple(example_inputs)
-        case _:
-            args = (example_inputs,)
-    try:
-        bound = inspect.signature(module.forward).bind(*args, **kwargs)
-    except TypeError as error:
-        raise UsageError(
-            f"the example inputs are not what {type(module).__name__}.forward takes",
-            context=str(error),
-            hint="give a tuple of its arguments, or a dictionary of them by name",
-            code="example-inputs",
-        ) from error
-    if not any(isinstance(one, torch.Tensor) for one in pytree.tree_leaves((args, kwargs))):
-        raise UsageError(
-            "the example inputs hold no tensor",
-            context=", ".join(type(one).__name__ for one in args) or "nothing",
-            hint="give what forward is called with: (torch.randn(2, 7, 3),)",
-            code="example-inputs",
-        )
-    return bound
-
-
-def _spelled(path: Sequence[Any]) -> str:
-    """Where a tensor is, as a name: `hx_0` for the first of `hx`."""
-    return re.sub(r"\W+", "_", pytree.keystr(tuple(path))).strip("_")
 
 
 def trace(module: nn.Module, example_inputs: object) -> Traced:
@@ -158,7 +71,7 @@ def trace(module: nn.Module, example_inputs: object) -> Traced:
         UsageError: The inputs are not those of forward.
         UnsupportedError: torch.export cannot trace it.
     """
-    flat = _Watched(module, example_inputs)
+    flat = Watched(module, example_inputs)
     with _in_eval_mode(module):
         program = _exported(flat)
     return _traced(flat, program)
@@ -177,7 +90,7 @@ def _in_eval_mode(module: nn.Module) -> Iterator[None]:
 
 
 def _exported(flat: Flat) -> ExportedProgram:
-    """With free axes where the module leaves them free.
+    """With free axes where the module leaves them free; rows and columns of pictures are fixed.
 
     torch.export takes an axis of 1 for one that is always 1, so those that may be batch or time are
     made longer, as many as the module takes.
@@ -203,21 +116,58 @@ def _exported(flat: Flat) -> ExportedProgram:
 
 
 def _export(flat: Flat, example: tuple[torch.Tensor, ...]) -> ExportedProgram:
-    axes = tuple(dict.fromkeys(range(one.dim()), Dim.AUTO) for one in example)
-    with warnings.catch_warnings(), torch.no_grad(), _without_log(), own.kept(flat), whole.kept():
+    axes = tuple(
+        dict.fromkeys(range(one.dim() if one.dim() <= 3 else 2), Dim.AUTO) for one in example
+    )
+    with warnings.catch_warnings(), torch.no_grad(), _without_log():
         warnings.simplefilter("ignore")  # of tensors that are attributes, which stay what they are
-        return export(flat, example, dynamic_shapes=(axes,))
+        with own.kept(flat), whole.kept():
+            program = export(flat, example, dynamic_shapes=(axes,))
+        plain = all(map(_is_simple, program.graph.nodes))
+        return program if plain else program.run_decompositions({})
+
+
+def _is_simple(node: Node) -> bool:
+    """Whether a step changes no tensor that anything else sees.
+
+    What changes a tensor in its place gives it back, and steps behind it read that. It is the same
+    as one that gives a new tensor, if no other name is left for the old one.
+    """
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return True
+    at = node
+    while at.op == "call_function" and (at is node or _may_alias(at)):
+        before = at.args[0]
+        if not isinstance(before, Node) or before.op != "call_function":
+            return False
+        users = [user for user in before.users if user is not at]
+        if any(map(_may_alias, users)) or (at is not node and users):
+            return False
+        at = before
+    return True
+
+
+def _may_alias(node: Node) -> bool:
+    """Whether what it gives may be another name for what it takes."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return node.target is not operator.getitem
+    views = any(one.alias_info is not None for one in schema.returns) and not schema.is_mutable
+    return views or schema.name in MAY_ALIAS
 
 
 @contextmanager
 def _without_log() -> Iterator[None]:
-    """Without what torch.export says of axes that it takes for fixed."""
-    before = LOG.level
-    LOG.setLevel(logging.ERROR)
+    """Without what torch.export says of axes that it takes for fixed, and of what it refuses."""
+    before = [log.level for log in LOGS]
+    for log in LOGS:
+        log.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        LOG.setLevel(before)
+        for log, level in zip(LOGS, before, strict=True):
+            log.setLevel(level)
 
 
 def _untraceable(module: nn.Module, error: BaseException) -> UnsupportedError:
@@ -244,7 +194,7 @@ def _shown(file: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
-def _traced(flat: _Watched, program: ExportedProgram) -> Traced:
+def _traced(flat: Watched, program: ExportedProgram) -> Traced:
     signature = program.graph_signature
     nodes = {node.name: node for node in program.graph.nodes}
     inputs: list[tuple[str, Ref, Tensor]] = []
@@ -256,8 +206,16 @@ def _traced(flat: _Watched, program: ExportedProgram) -> Traced:
             inputs.append((next(names), Ref(name), _tensor(nodes[name].meta["val"])))
         else:
             parameters[name] = _parameter(flat, program, spec.kind, str(spec.target))
-    outputs = [Ref(one.arg.name) for one in signature.output_specs]
+    _check_inputs(flat, signature.output_specs)
+    given = [one for one in signature.output_specs if one.kind is OutputKind.USER_OUTPUT]
+    outputs = [Ref(one.arg.name) for one in given]
     count = len(outputs) - len(flat.changed)
+    changed = dict(zip(flat.changed, outputs[count:], strict=True))
+    changed |= {
+        str(one.target).removeprefix("module."): Ref(one.arg.name)
+        for one in signature.output_specs
+        if one.kind is OutputKind.BUFFER_MUTATION
+    }
     return Traced(
         name=type(flat.module).__name__,
         inputs=tuple(inputs),
@@ -268,9 +226,21 @@ def _traced(flat: _Watched, program: ExportedProgram) -> Traced:
             if node.op == "call_function" and not _is_size(node) and not _is_check(node)
         ),
         outputs=tuple(outputs[:count]),
-        changed=dict(zip(flat.changed, outputs[count:], strict=True)),
+        changed=changed,
         version=torch.__version__,
     )
+
+
+def _check_inputs(flat: Flat, outputs: Sequence[OutputSpec]) -> None:
+    """Refuse a module that writes into what it is given."""
+    names = [str(one.target) for one in outputs if one.kind is OutputKind.USER_INPUT_MUTATION]
+    if names:
+        raise UnsupportedError(
+            f"{type(flat.module).__name__} writes into its inputs",
+            context=f"{len(names)} of {len(flat.names)} inputs have other numbers after forward",
+            hint="give forward a new tensor: x = x + 1 rather than x += 1",
+            code="input-changed",
+        )
 
 
 def _is_size(node: Node) -> bool:

@@ -1,8 +1,8 @@
 """Recurrent layers and attention as one operation each, while a module is traced.
 
-torch.export fixes the time of a recurrent layer to that of the example, since it finds the shape of
-the result by running it; it cannot say a packed sequence at all; and it takes attention apart. The
-operations here say their shapes and are never executed.
+torch.export fixes the time of a recurrent layer, and of a pooling, to that of the example, since it
+finds the shape of the result by running it; it cannot say a packed sequence at all; and it takes
+attention apart. The operations here say their shapes and are never executed.
 
 A packed sequence is a matrix of as many rows as the padded one has steps, and lengths in the place
 of its `batch_sizes`. What `torch.nn` asks these for is the batch, and the longest length, which is
@@ -21,6 +21,14 @@ import torch.nn.functional as F  # noqa: N812  the name that PyTorch users know
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+
+
+def _same(one: int, other: int, what: str) -> None:
+    """See that two sizes are the same; that is then known of them."""
+    if one != other:
+        raise TypeError(f"{what}: {one} and {other}")
+
 
 def _recurrent(
     kind: str,
@@ -38,8 +46,13 @@ def _recurrent(
     kinds = {one.dtype for one in (x, *states, *weights)}
     if len(kinds) > 1:
         raise TypeError(f"input, states and weights of {', '.join(map(str, kinds))}")
+    _same(x.size(-1), weights[0].size(1), "features of the input and rows of weights")
+    units = weights[0].size(0) // GATES[kind]
+    for state, size in zip(states, (weights[1].size(1), units), strict=False):
+        _same(state.size(0), layers * directions, "states and layers")
+        _same(state.size(2), size, "units of a state and of the layer")
     if lengths is None:
-        torch._check(states[0].size(1) == x.size(0 if batch_first else 1))  # type: ignore[no-untyped-call]
+        _same(states[0].size(1), x.size(0 if batch_first else 1), "sequences and states")
     features = directions * states[0].size(2)
     return [
         x.new_empty((*x.shape[:-1], features)),
@@ -48,6 +61,7 @@ def _recurrent(
 
 
 def _pack(x: Tensor, lengths: Tensor, batch_first: bool) -> Tensor:
+    _same(lengths.size(0), x.size(0 if batch_first else 1), "sequences and lengths")
     return x.new_empty((x.size(0) * x.size(1), *x.shape[2:]))
 
 
@@ -69,15 +83,41 @@ def _pad(
 
 
 def _attention_shape(
-    query: Tensor, key: Tensor, value: Tensor, heads: int, *rest: Any
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    heads: int,
+    in_weight: Tensor | None,
+    in_bias: Tensor | None,
+    q_weight: Tensor | None,
+    k_weight: Tensor | None,
+    v_weight: Tensor | None,
+    *rest: Any,
 ) -> list[Tensor]:
-    *_, out_weight, _bias, _padding, weights, _mask, average = rest
-    result = query.new_empty((*query.shape[:-1], out_weight.size(0)))
+    *_, weights, _mask, average = rest
+    for x, own in ((query, q_weight), (key, k_weight), (value, v_weight)):
+        weight = in_weight if own is None else own
+        if weight is not None:
+            _same(x.size(-1), weight.size(1), "features and rows of weights")
+    _same(key.size(0), value.size(0), "steps of key and value")
+    result = query.new_empty(query.shape)
     if not weights:
         return [result]
     steps, batch = query.shape[:2]
     middle = () if average else (heads,)
     return [result, query.new_empty((batch, *middle, steps, key.size(0)))]
+
+
+def _max_pool1d(
+    x: Tensor,
+    size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+) -> Tensor:
+    steps = x.size(-1) + 2 * padding[0] - dilation[0] * (size[0] - 1) - 1
+    return x.new_empty((*x.shape[:-1], steps // stride[0] + 1))
 
 
 SHAPES: Mapping[str, Callable[..., Any]] = {
@@ -92,6 +132,8 @@ SHAPES: Mapping[str, Callable[..., Any]] = {
     "Tensor? in_bias, Tensor? q_weight, Tensor? k_weight, Tensor? v_weight, Tensor? bias_k, "
     "Tensor? bias_v, bool zero, float dropout, Tensor out_weight, Tensor? out_bias, "
     "Tensor? padding, bool weights, Tensor? mask, bool average) -> Tensor[]": _attention_shape,
+    "max_pool1d(Tensor self, int[] kernel_size, int[] stride, int[] padding, int[] dilation, "
+    "bool ceil_mode) -> Tensor": _max_pool1d,
 }
 """The operations, and functions that give tensors of the shapes of their results."""
 
@@ -120,6 +162,7 @@ class _Whole(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._packed: list[tuple[Tensor, Tensor, bool]] = []
+        self._orders: list[Tensor] = []
 
     def __torch_function__(
         self,
@@ -134,15 +177,28 @@ class _Whole(TorchFunctionMode):
             return self._recurrent(RECURRENT[name], *args, **given)
         if func is F.multi_head_attention_forward:
             return _attention(*args, **given)
+        if name == "max_pool1d":
+            return _pooled(*args, **given)
         if name == "_pack_padded_sequence":
             return self._pack(*args, **given)
         if name == "_pad_packed_sequence":
             return self._pad(*args, **given)
+        if name in ("index_select", "__getitem__") and any(self._is_order(one) for one in args):
+            index = next(one for one in args if self._is_order(one))
+            axis = args[1] if name == "index_select" else 0
+            _same(args[0].size(axis), index.size(0), "sequences and lengths")
         packed = self._of(args[0]) if args and name in ("__getitem__", "size") else None
         if packed is not None:
             x, batch_first = packed
             return x.size(0 if batch_first else 1) if name == "__getitem__" else LONGEST
-        return func(*args, **given)
+        result = func(*args, **given)
+        if name == "sort":
+            self._orders.append(result[1])
+        return result
+
+    def _is_order(self, value: object) -> bool:
+        """Whether it is where the examples of a sorted batch were."""
+        return any(value is one for one in self._orders)
 
     def _of(self, lengths: object) -> tuple[Tensor, bool] | None:
         """What was packed with these lengths."""
@@ -224,6 +280,23 @@ def _attention(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
         given["average_attn_weights"],
     )
     return results[0], results[1] if given["need_weights"] else None
+
+
+def _pooled(
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """`torch.max_pool1d`, which would fix the number of steps as well."""
+    if return_indices:
+        raise TypeError("max_pool1d with return_indices")
+    sizes = [kernel_size, stride or kernel_size, padding, dilation]
+    numbers = [list(one) if isinstance(one, Sequence) else [one] for one in sizes]
+    return torch.ops.ifco.max_pool1d(x, *numbers, ceil_mode)
 
 
 @contextmanager
