@@ -31,7 +31,6 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
 that it has no answer in float64. tests/judge holds them."""
 
 BOTH = ("concat", "sum", "mul", "ave", None)
-UNROLLED = {"time": "unrolled", "mask": ("Masking", "Embedding", "given"), "return_sequences": True}
 
 IMPOSSIBLE: tuple[Row, ...] = (
     # Keras's Sequential is a chain of layers with one input and one output.
@@ -54,10 +53,6 @@ IMPOSSIBLE: tuple[Row, ...] = (
     {"keras": "keras", "go_backwards": True, "merge": BOTH},
     # Bidirectional.compute_mask of Keras 3.15 fails on the states of a stateful layer.
     {"keras": "keras", "state": "stateful", "return_state": True, "merge": BOTH},
-    # What is unrolled and read from its end is zeroed by Keras at the steps of the other order,
-    # which the reader refuses; a Bidirectional of tf_keras and Keras 3 zeroes by itself.
-    {**UNROLLED, "go_backwards": True, "zero_output_for_mask": True},
-    {**UNROLLED, "merge": BOTH},
     # A SimpleRNN has no gates.
     {"cell": ("SimpleRNN", "SimpleRNNCell"), "recurrent_activation": ("tanh", "softplus")},
 )
