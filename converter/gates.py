@@ -188,6 +188,17 @@ def permuted(*axes: int) -> Form:
     )
 
 
+def reshaped(shape: tuple[int, ...], stored: tuple[int, ...]) -> Form:
+    """Of a shape in the description, stored in another one, its elements in the same order."""
+    if shape == stored:
+        return AS_IS
+    return Form(
+        f"{stored} as {shape}",
+        lambda arrays: arrays[0].reshape(shape),
+        lambda array: (array.reshape(stored),),
+    )
+
+
 def flattened(shape: tuple[int, ...], rows: int) -> Form:
     """Stored with its first `rows` axes as one, if there are any, and the others as one."""
     front = (prod(shape[:rows]),) if rows else ()

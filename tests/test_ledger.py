@@ -44,7 +44,7 @@ def layers(dtype: str = "float32") -> dict[str, Layer]:
         "embedding": make.embedding("embedding", 4, 4),
         "statistics": BatchNormalization(
             name="statistics",
-            axis=2,
+            axes=(2,),
             gamma=None,
             beta=make.weight("statistics/beta", 4),
             moving_mean=make.weight("statistics/moving_mean", 4),

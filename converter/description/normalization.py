@@ -10,15 +10,15 @@ from converter.description.weight import Weight
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchNormalization(Layer):
-    """gamma (x - moving_mean) / sqrt(moving_variance + epsilon) + beta, along one axis.
+    """gamma (x - moving_mean) / sqrt(moving_variance + epsilon) + beta, along some axes.
 
     Attributes:
-        axis: Counted from the front, the batch is 0.
-        gamma: (n,), or None without scale; beta: (n,), or None without centre.
+        axes: Counted from the front, in order; the batch is 0. One, but in tf.keras.
+        gamma: The shape of those axes, or None without scale; beta likewise.
         momentum: Keras's: the part of the old statistics that stays. PyTorch's is 1 - this.
     """
 
-    axis: int
+    axes: tuple[int, ...]
     gamma: Weight | None
     beta: Weight | None
     moving_mean: Weight
@@ -34,9 +34,9 @@ class BatchNormalization(Layer):
     def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Unchanged."""
         (x,) = inputs
-        (size,) = self.moving_mean.shape
-        if self.axis >= len(x) or x[self.axis] not in (None, size):
-            raise ShapeMismatchError(f"shape {x}; it normalizes {size} along axis {self.axis}")
+        for axis, size in zip(self.axes, self.moving_mean.shape, strict=True):
+            if axis >= len(x) or x[axis] not in (None, size):
+                raise ShapeMismatchError(f"shape {x}; it normalizes {size} along axis {axis}")
         return inputs
 
 
@@ -47,12 +47,15 @@ class LayerNormalization(Layer):
     Attributes:
         axes: Counted from the front, in order; the batch is 0.
         gamma: The shape of those axes, or None without scale; beta likewise.
+        centred: The mean is subtracted; without it, x is divided by its deviation alone, which
+            Keras 3 calls rms_scaling.
     """
 
     axes: tuple[int, ...]
     gamma: Weight | None
     beta: Weight | None
     epsilon: float
+    centred: bool = True
 
     @property
     def casts_weights(self) -> bool:

@@ -46,16 +46,17 @@ def _normalized(
 
 @MEANINGS.register(BatchNormalization)
 def _(layer: BatchNormalization, x: Array) -> tuple[Array, ...]:
-    shape = [-1 if axis == layer.axis else 1 for axis in range(x.ndim)]
+    shape = [size if axis in layer.axes else 1 for axis, size in enumerate(x.shape)]
     mean = layer.moving_mean.read().reshape(shape)
     variance = layer.moving_variance.read().reshape(shape)
-    return (_normalized(x, mean, variance, layer, (layer.axis,)),)
+    return (_normalized(x, mean, variance, layer, layer.axes),)
 
 
 @MEANINGS.register(LayerNormalization)
 def _(layer: LayerNormalization, x: Array) -> tuple[Array, ...]:
     mean = x.mean(layer.axes, keepdims=True)
     variance = np.square(x - mean).mean(layer.axes, keepdims=True)
+    mean = mean if layer.centred else np.zeros_like(mean)
     return (_normalized(x, mean, variance, layer, layer.axes),)
 
 

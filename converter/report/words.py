@@ -309,7 +309,9 @@ def _(layer: GroupNormalization) -> str:
 
 @_what.register
 def _(layer: LayerNormalization | UnitNormalization) -> str:
-    return _call(type(layer).__name__, f"axis={', '.join(map(str, layer.axes))}")
+    plain = not isinstance(layer, LayerNormalization) or layer.centred
+    kept = "" if plain else "rms_scaling=True"
+    return _call(type(layer).__name__, f"axis={', '.join(map(str, layer.axes))}", kept)
 
 
 @_what.register

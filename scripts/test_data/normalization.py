@@ -1,6 +1,15 @@
 """BatchNormalization and LayerNormalization with their axes and parts."""
 
-from scripts.test_data.catalogue import BOTH, KERAS3_AND_215, Keras, Model, architecture, chain, fan
+from scripts.test_data.catalogue import (
+    BOTH,
+    KERAS2,
+    KERAS3_AND_215,
+    Keras,
+    Model,
+    architecture,
+    chain,
+    fan,
+)
 
 
 @architecture(written_by=KERAS3_AND_215)
@@ -49,6 +58,24 @@ def batch_normalization_axes(keras: Keras) -> Model:
     )
 
 
+@architecture(written_by=KERAS2)
+def batch_normalization_several(keras: Keras) -> Model:
+    """Along several axes at once, which Keras 2 alone has."""
+    layers = keras.layers
+    sequence = keras.Input((5, 3))
+    image = keras.Input((2, 3, 4))
+    steps = keras.Input((None, 2, 3))
+    return keras.Model(
+        [sequence, image, steps],
+        [
+            layers.BatchNormalization(axis=[1, 2])(sequence),
+            layers.BatchNormalization(axis=[1, 3])(image),
+            layers.BatchNormalization(axis=[-1, 1], scale=False)(image),
+            layers.BatchNormalization(axis=[2, 3], center=False, epsilon=0.1)(steps),
+        ],
+    )
+
+
 @architecture()
 def layer_normalization(keras: Keras) -> Model:
     """Between recurrent layers, and without its parts."""
@@ -79,6 +106,22 @@ def layer_normalization_axes(keras: Keras) -> Model:
             layers.LayerNormalization(axis=1)(sequence),
             layers.LayerNormalization(axis=[-2, -1])(image),
             layers.LayerNormalization(axis=[1, 3])(image),
+        ],
+    )
+
+
+@architecture()
+def layer_normalization_deviation(keras: Keras) -> Model:
+    """Divided by the deviation, the mean left in: rms_scaling, with and without scale."""
+    layers = keras.layers
+    x = keras.Input((4, 3))
+    y = layers.LayerNormalization(rms_scaling=True)(layers.LSTM(3, return_sequences=True)(x))
+    return keras.Model(
+        x,
+        [
+            y,
+            layers.LayerNormalization(rms_scaling=True, axis=[1, 2], epsilon=0.1)(x),
+            layers.LayerNormalization(rms_scaling=True, axis=1, scale=False)(x),
         ],
     )
 

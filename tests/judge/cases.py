@@ -291,6 +291,8 @@ def normalization() -> Iterator[Case]:
     }.items():
         layer = Keras("BatchNormalization", options)
         yield Case(f"batch-{name}", layer, one((3, 4, 5, 2), (1, 4, 5, 2)))
+    several = Keras("BatchNormalization", {"axis": [3, 1]})
+    yield Case("batch-axes-1-3", several, one((3, 4, 5, 2), (1, 4, 5, 2)), ("tf_keras",))
     for name, options in {
         "plain": {},
         "axis-1": {"axis": 1},
@@ -300,6 +302,8 @@ def normalization() -> Iterator[Case]:
         "no-scale": {"scale": False},
         "no-center": {"center": False},
         "epsilon": {"epsilon": 0.1},
+        "deviation": {"rms_scaling": True},
+        "deviation-axis-2": {"rms_scaling": True, "axis": 2, "epsilon": 0.1},
     }.items():
         # Keras on PyTorch normalizes the last axes whenever these are next to each other.
         by = ("tensorflow",) if name in ("axis-1", "axes-from-the-end") else KERAS_3

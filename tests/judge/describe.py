@@ -400,13 +400,24 @@ def _(given: dict[str, Any], _arrays: Arrays, _shapes: Sequence[Shape], _: bool)
 
 @handles("BatchNormalization")
 def _(given: dict[str, Any], arrays: Arrays, shapes: Sequence[Shape], _: bool) -> Layer:
+    rank = len(shapes[0])
+    axes = tuple(sorted(axis % rank for axis in per_axis(given.get("axis", -1), 1)))
+    gamma, beta, mean, variance = (
+        weight and Weight.of(weight.read().squeeze())
+        for weight in (
+            arrays.take_if(given.get("scale", True)),
+            arrays.take_if(given.get("center", True)),
+            arrays.take(),
+            arrays.take(),
+        )
+    )
     return BatchNormalization(
         name="layer",
-        axis=given.get("axis", -1) % len(shapes[0]),
-        gamma=arrays.take_if(given.get("scale", True)),
-        beta=arrays.take_if(given.get("center", True)),
-        moving_mean=arrays.take(),
-        moving_variance=arrays.take(),
+        axes=axes,
+        gamma=gamma,
+        beta=beta,
+        moving_mean=mean,
+        moving_variance=variance,
         epsilon=given.get("epsilon", 1e-3),
         momentum=0.99,
     )
@@ -419,8 +430,9 @@ def _(given: dict[str, Any], arrays: Arrays, shapes: Sequence[Shape], _: bool) -
         name="layer",
         axes=tuple(sorted(axis % len(shapes[0]) for axis in axes)),
         gamma=arrays.take_if(given.get("scale", True)),
-        beta=arrays.take_if(given.get("center", True)),
+        beta=arrays.take_if(given.get("center", True) and not given.get("rms_scaling")),
         epsilon=given.get("epsilon", 1e-3),
+        centred=not given.get("rms_scaling"),
     )
 
 

@@ -39,6 +39,13 @@ def test_mean_and_variance_exchanged_show(answers: Answers) -> None:
     assert difference(answer, answer.with_layer(wrong)) > SHOWS
 
 
+def test_a_mean_that_is_subtracted_shows(answers: Answers) -> None:
+    answer = answers("layer-deviation")
+    layer = answer.layer
+    assert isinstance(layer, LayerNormalization)
+    assert difference(answer, answer.with_layer(replace(layer, centred=True))) > SHOWS
+
+
 def test_other_axes_show(answers: Answers) -> None:
     answer = answers("layer-axes-2-3")
     layer = answer.layer

@@ -201,7 +201,7 @@ def test_batch_normalization(one: One) -> None:
     weights = [counted(3, start=10 * k) for k in range(4)]
     found = one("BatchNormalization", *weights, axis=[2], momentum=0.9, epsilon=0.01)
     assert isinstance(found, BatchNormalization)
-    assert (found.axis, found.momentum, found.epsilon) == (2, 0.9, 0.01)
+    assert (found.axes, found.momentum, found.epsilon) == ((2,), 0.9, 0.01)
     assert found.moving_variance.read()[0] == 30
     found = one("BatchNormalization", *weights[:3], axis=-1, scale=False)
     assert isinstance(found, BatchNormalization)
@@ -231,9 +231,10 @@ def test_layer_normalization(one: One, error_of: Error) -> None:
     assert error_of(lambda: one("LayerNormalization", axis=[2, 1])).startswith(
         "error[config]: axis"
     )
-    assert error_of(lambda: one("LayerNormalization", rms_scaling=True)).startswith(
-        "error[rms-scaling]: rms_scaling of layer 'it' of model is not read yet\n"
-    )
+    deviation = one("LayerNormalization", counted(3), rms_scaling=True, scale=False)
+    assert isinstance(deviation, LayerNormalization)
+    assert not deviation.centred
+    assert (deviation.gamma is None, deviation.beta is None) == (False, True)
 
 
 def joined(file: Path, kind: str, *shapes: tuple[int | None, ...], **settings: Any) -> Layer:

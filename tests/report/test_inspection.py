@@ -183,7 +183,7 @@ def normalization(*, gamma: bool, beta: bool, batch: bool = False) -> Layer:
         return LayerNormalization(name="n", axes=(2,), gamma=scale, beta=centre, epsilon=1e-3)
     return BatchNormalization(
         name="n",
-        axis=2,
+        axes=(2,),
         gamma=scale,
         beta=centre,
         moving_mean=weight(3),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from converter.description import (
     BatchNormalization,
+    Era,
     GroupNormalization,
     Layer,
     LayerNormalization,
@@ -15,6 +16,7 @@ from converter.description import (
 from converter.description.model import axis_of
 from converter.dtypes import HALVES
 from converter.errors import UnsupportedError
+from converter.gates import reshaped
 from converter.readers.keras.config import MAX_UNITS, Config
 from converter.readers.keras.era import Writer
 from converter.readers.keras.layers import known_size, reads
@@ -34,20 +36,24 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         )
     for key in ("renorm_clipping", "renorm_momentum", "synchronized"):
         config.value(key, default=None)  # in training alone
-    (axis,) = _axes(config, inputs[0], several=False)
-    size = (known_size(config, inputs[0], axis),)
-    gamma = _weight(weights, "gamma", size, config.boolean("scale", default=True))
-    beta = _weight(weights, "beta", size, config.boolean("center", default=True))
+    axes = _axes(config, inputs[0], several=writer.era is Era.TF_KERAS, ordered=False)
+    size = tuple(known_size(config, inputs[0], axis) for axis in axes)
+    # Statistics of several axes have one of length 1 for each other axis.
+    shape = size
+    if len(axes) > 1:
+        shape = tuple(size[axes.index(k)] if k in axes else 1 for k in range(len(inputs[0])))
+    gamma = _weight(weights, "gamma", size, config.boolean("scale", default=True), shape)
+    beta = _weight(weights, "beta", size, config.boolean("center", default=True), shape)
     base = config.base()
     if not writer.keras_3 and base["variable_dtype"] in HALVES:
         base["variable_dtype"] = "float32"  # batch_normalization.py, _param_dtype
     return BatchNormalization(
         **base,
-        axis=axis,
+        axes=axes,
         gamma=gamma,
         beta=beta,
-        moving_mean=Weight(size, (weights.take("moving_mean", size),)),
-        moving_variance=Weight(size, (weights.take("moving_variance", size),)),
+        moving_mean=_reshaped(weights, "moving_mean", size, shape),
+        moving_variance=_reshaped(weights, "moving_variance", size, shape),
         epsilon=config.number("epsilon", least=0, most=1e6, default=1e-3),
         momentum=config.number("momentum", least=0, most=1, default=0.99),
     )
@@ -55,12 +61,8 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
 
 @reads("LayerNormalization")
 def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Writer) -> Layer:
-    config.must_be(
-        "rms_scaling",
-        False,
-        code="rms-scaling",
-        hint="use a plain LayerNormalization and save the model again",
-    )
+    centred = not config.boolean("rms_scaling", default=False)
+    scale, centre = (config.boolean(key, default=True) for key in ("scale", "center"))
     axes = _axes(config, inputs[0], several=True)
     shape = tuple(known_size(config, inputs[0], axis) for axis in axes)
     base = config.base()
@@ -69,9 +71,10 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
     return LayerNormalization(
         **base,
         axes=axes,
-        gamma=_weight(weights, "gamma", shape, config.boolean("scale", default=True)),
-        beta=_weight(weights, "beta", shape, config.boolean("center", default=True)),
+        gamma=_weight(weights, "gamma", shape, scale or not centred),
+        beta=_weight(weights, "beta", shape, centre and centred),
         epsilon=config.number("epsilon", least=0, most=1e6, default=1e-3),
+        centred=centred,
     )
 
 
@@ -144,5 +147,18 @@ def _axes(config: Config, x: Shape, *, several: bool, ordered: bool = True) -> t
     return found
 
 
-def _weight(weights: Weights, name: str, shape: tuple[int, ...], there: bool) -> Weight | None:
-    return Weight(shape, (weights.take(name, shape),)) if there else None
+def _weight(
+    weights: Weights,
+    name: str,
+    shape: tuple[int, ...],
+    there: bool,
+    stored: tuple[int, ...] | None = None,
+) -> Weight | None:
+    return _reshaped(weights, name, shape, stored or shape) if there else None
+
+
+def _reshaped(
+    weights: Weights, name: str, shape: tuple[int, ...], stored: tuple[int, ...]
+) -> Weight:
+    """A weight that is stored in another shape."""
+    return Weight(shape, (weights.take(name, stored),), reshaped(shape, stored))

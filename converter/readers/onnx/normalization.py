@@ -22,7 +22,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
         name=lift.name(node),
         dtype=seen.dtype,
         variable_dtype=seen.dtype,
-        axis=seen.order[1],
+        axes=(seen.order[1],),
         gamma=gamma,
         beta=beta,
         moving_mean=mean,

@@ -220,7 +220,7 @@ def _batch_normalization(own: Mapping[str, Stored]) -> Layer | None:
         name="",
         dtype=dtype,
         variable_dtype=dtype,
-        axis=1,
+        axes=(1,),
         gamma=wide.get("weight"),
         beta=wide.get("bias"),
         moving_mean=wide["running_mean"],

@@ -2,7 +2,8 @@
 
 time_major=True, which Keras 3 has not, is a transposition before and after, and so is a product
 of transposed matrices. An index of 64 bits is one of 32 that is cast. A Dot that normalizes with
-the least norm of tf.keras is two normalizations before one that does not. A Bidirectional that
+the least norm of tf.keras is two normalizations before one that does not. A BatchNormalization
+over several axes is one over their product. A Bidirectional that
 repeats what is masked, where that of Keras 3 returns zeros, is two layers, and so is one that
 keeps its states and returns them, on which Keras 3 fails. What joins
 tensors within each step, which TimeDistributed of Keras 3 does not take, joins whole sequences.
@@ -10,28 +11,38 @@ tensors within each step, which TimeDistributed of Keras 3 does not take, joins 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import prod
 
 from converter.description import (
+    BatchNormalization,
     Call,
     Cast,
     Combine,
     Concatenate,
     ConvLSTM,
     Dot,
+    Layer,
     Matmul,
     Merge,
     Model,
+    Permute,
     Recurrent,
     Reduce,
+    Reshape,
+    Shape,
     TimeDistributed,
     Transpose,
     UnitNormalization,
     Value,
+    Weight,
 )
 from converter.description.directions import base_of, in_time, joining
+from converter.description.weight import replace_weights
 from converter.dtypes import FLOATS
+from converter.gates import Array, Form
+from converter.targets.keras.emit import refusal
 
 BATCH_FIRST = (1, 0, 2)
 
@@ -63,6 +74,9 @@ def _lowered(call: Call) -> Iterator[Call]:
     if isinstance(layer, ConvLSTM | Recurrent) and _is_two_layers(call, layer):
         for part in _one_by_one(call, layer):
             yield from _lowered(part)
+        return
+    if isinstance(layer, BatchNormalization) and len(layer.axes) > 1:
+        yield from _as_one_axis(call, layer)
         return
     if not (isinstance(layer, Recurrent) and layer.time_major):
         yield call
@@ -150,6 +164,65 @@ def _plain_product(call: Call, layer: Matmul) -> Iterator[Call]:
         given.append(flipped)
     plain = replace(layer, transposed=(False, False))
     yield replace(call, layer=plain, inputs=tuple(given))
+
+
+def _as_one_axis(call: Call, layer: BatchNormalization) -> Iterator[Call]:
+    """Several axes of a normalization moved to the end, made one, and put back.
+
+    Raises:
+        UnsupportedError: Two of the other axes are of a free length.
+    """
+    (x,), (output,) = call.inputs, call.outputs
+    rest = [axis for axis in range(1, len(x.shape)) if axis not in layer.axes]
+    order = (*rest, *layer.axes)
+    lengths = [x.shape[axis] for axis in rest]
+    if lengths.count(None) > 1:
+        raise refusal(
+            layer,
+            f"axes {layer.axes} of shape {x.shape}, of which more than one other is free",
+            "--to pytorch can say it",
+            "keras-axes",
+        )
+    free = tuple(-1 if n is None else n for n in lengths)
+    sizes = layer.moving_mean.shape
+    moved = tuple(x.shape[axis] for axis in (0, *order))
+    joined = (x.shape[0], *lengths, prod(sizes))
+    whole = replace_weights(layer, lambda _, weight: _flat(weight))
+
+    def permuted(name: str, dims: tuple[int, ...]) -> Permute:
+        dtype = layer.dtype
+        return Permute(name=name, dims=dims, dtype=dtype, variable_dtype=dtype)
+
+    def shaped(name: str, target: tuple[int, ...]) -> Reshape:
+        dtype = layer.dtype
+        return Reshape(name=name, target=target, dtype=dtype, variable_dtype=dtype)
+
+    back = tuple(order.index(axis) + 1 for axis in range(1, len(x.shape)))
+    steps: list[tuple[Layer, Shape]] = [
+        (permuted(f"{layer.name} axes last", order), moved),
+        (shaped(f"{layer.name} axes as one", (*free, prod(sizes))), joined),
+        (replace(whole, axes=(len(rest) + 1,)), joined),
+        (shaped(f"{layer.name} axes apart", (*free, *sizes)), moved),
+        (permuted(f"{layer.name} axes back", back), output.shape),
+    ]
+    for number, (step, shape) in enumerate(steps, 1):
+        made = output if number == len(steps) else Value(step.name, shape, layer.dtype)
+        yield Call(step, (x,), (made,))
+        x = made
+
+
+def _flat(weight: Weight) -> Weight:
+    """The same as a vector."""
+    form = weight.form
+
+    def read(arrays: Sequence[Array]) -> Array:
+        return form.read(arrays).reshape(-1)
+
+    def write(array: Array) -> tuple[Array, ...]:
+        return form.write(array.reshape(weight.shape))
+
+    how = f"{form.how}, axes side by side"
+    return replace(weight, shape=(weight.size,), form=Form(how, read, write, form.lossy))
 
 
 def _outside(call: Call) -> Call:

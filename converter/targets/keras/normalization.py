@@ -18,7 +18,7 @@ def _(layer: BatchNormalization, _around: Around) -> Part:
     return Part(
         kind="BatchNormalization",
         config={
-            "axis": layer.axis,
+            "axis": layer.axes[0],
             "momentum": layer.momentum,
             "epsilon": layer.epsilon,
             "center": layer.beta is not None,
@@ -42,6 +42,13 @@ def _(layer: LayerNormalization, around: Around) -> Part:
             "legacy-axes",
         )
     _check_cast(layer, around)
+    if not layer.centred and around.dialect is Dialect.LEGACY:
+        raise refusal(
+            layer,
+            "a LayerNormalization that does not subtract the mean: tf_keras has none",
+            "--to keras writes a file for Keras 3 alone",
+            "legacy-layer",
+        )
     return Part(
         kind="LayerNormalization",
         config={
@@ -49,6 +56,7 @@ def _(layer: LayerNormalization, around: Around) -> Part:
             "epsilon": layer.epsilon,
             "center": layer.beta is not None,
             "scale": layer.gamma is not None,
+            **({} if layer.centred else {"rms_scaling": True}),
         },
         variables=_affine(layer),
     )

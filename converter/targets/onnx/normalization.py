@@ -15,33 +15,41 @@ from converter.description import (
     UnitNormalization,
     Weight,
 )
+from converter.gates import reshaped
 from converter.targets.onnx.emit import emit
 from converter.targets.onnx.graph import FLOAT, INT64, Graph
 
 
 @emit.register(BatchNormalization)
 def _(layer: BatchNormalization, graph: Graph) -> None:
-    """The node, with its axis behind the batch; ones and zeros for what Keras lacks."""
+    """The node, with its axes behind the batch, as one; ones and zeros for what Keras lacks."""
     (value,) = graph.inputs
-    rest = (axis for axis in range(len(value.shape)) if axis not in (0, layer.axis))
-    order = (0, layer.axis, *rest) if layer.axis else tuple(range(len(value.shape)))
-    (size,) = layer.moving_mean.shape
+    rest = (axis for axis in range(len(value.shape)) if axis not in (0, *layer.axes))
+    order = (0, *layer.axes, *rest) if 0 not in layer.axes else tuple(range(len(value.shape)))
+    several = len(layer.axes) > 1
+    size = layer.moving_mean.size
+    form = reshaped(layer.moving_mean.shape, (size,))
+    x = shaped = graph.floats(value, order)
+    if several:
+        x = graph.op("Reshape", shaped, graph.constant([0, size, -1]))
 
     def along(part: str, weight: Weight | None, number: float) -> ir.Value:
         if weight is None:
             return graph.added(layer, part, np.full(size, number, np.float32))
-        return graph.weight(layer, part, weight)
+        return graph.weight(layer, part, weight, form)
 
     y = graph.op(
         "BatchNormalization",
-        graph.floats(value, order),
+        x,
         along("gamma", layer.gamma, 1),
         along("beta", layer.beta, 0),
-        graph.weight(layer, "moving_mean", layer.moving_mean),
-        graph.weight(layer, "moving_variance", layer.moving_variance),
+        graph.weight(layer, "moving_mean", layer.moving_mean, form),
+        graph.weight(layer, "moving_variance", layer.moving_variance, form),
         name=graph.prefix,
         epsilon=layer.epsilon,
     )
+    if several:
+        y = graph.op("Reshape", y, graph.op("Shape", shaped, dtype=INT64))
     graph.give(graph.outputs[0], y, order)
 
 
@@ -59,7 +67,7 @@ def _(layer: LayerNormalization, graph: Graph) -> None:
     gamma = None if layer.gamma is None else graph.weight(layer, "gamma", layer.gamma)
     beta = None if layer.beta is None else graph.weight(layer, "beta", layer.beta)
     sizes = [value.shape[axis] for axis in layer.axes]
-    if graph.opset >= 17 and None not in sizes:
+    if graph.opset >= 17 and None not in sizes and layer.centred:
         if gamma is None:
             gamma = graph.added(layer, "gamma", np.ones([n or 1 for n in sizes], np.float32))
         y = graph.op(
@@ -72,7 +80,7 @@ def _(layer: LayerNormalization, graph: Graph) -> None:
             epsilon=layer.epsilon,
         )
     else:
-        y = _by_formula(x, gamma, beta, tuple(range(first, rank)), layer.epsilon, graph)
+        y = _by_formula(x, gamma, beta, tuple(range(first, rank)), layer, graph)
     graph.give(graph.outputs[0], y, order)
 
 
@@ -81,14 +89,16 @@ def _by_formula(
     gamma: ir.Value | None,
     beta: ir.Value | None,
     axes: tuple[int, ...],
-    epsilon: float,
+    layer: LayerNormalization,
     graph: Graph,
 ) -> ir.Value:
     centred = graph.op("Sub", x, graph.reduce("ReduceMean", x, *axes, keepdims=True))
     squares = graph.op("Mul", centred, centred)
     variance = graph.reduce("ReduceMean", squares, *axes, keepdims=True)
-    deviation = graph.op("Sqrt", graph.op("Add", variance, graph.constant(epsilon, graph.real)))
-    y = graph.op("Div", centred, deviation)
+    deviation = graph.op(
+        "Sqrt", graph.op("Add", variance, graph.constant(layer.epsilon, graph.real))
+    )
+    y = graph.op("Div", centred if layer.centred else x, deviation)
     if gamma is not None:
         y = graph.op("Mul", y, gamma)
     return y if beta is None else graph.op("Add", y, beta)

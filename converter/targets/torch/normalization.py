@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import prod
 
 import numpy as np
 
@@ -17,43 +18,48 @@ from converter.description import (
 )
 from converter.dtypes import HALVES
 from converter.errors import UnsupportedError
-from converter.gates import Array
+from converter.gates import Array, reshaped
 from converter.targets.torch.emit import emit
 from converter.targets.torch.source import Source
 
 
 @emit.register(BatchNormalization)
 def _(layer: BatchNormalization, source: Source) -> None:
-    """nn.BatchNorm on axis 1; PyTorch's momentum is what Keras's leaves."""
+    """nn.BatchNorm on axis 1, of several axes as one; PyTorch's momentum is what Keras's leaves."""
     (value,) = source.inputs
-    rank = len(value.shape)
+    rank = len(value.shape) - len(layer.axes) + 1
     if not 2 <= rank <= 5:
         raise UnsupportedError(
             f"layer '{layer.name}' cannot become an nn.BatchNorm",
-            context=f"a BatchNormalization of a tensor of rank {rank}",
+            context=f"a BatchNormalization of a tensor of rank {len(value.shape)}",
             hint="reshape its input to at most five axes",
             code="batch-norm-rank",
         )
-    (size,) = layer.moving_mean.shape
+    sizes = layer.moving_mean.shape
+    size = prod(sizes)
     momentum = 1 - Decimal(repr(layer.momentum))
     given = [str(size), f"eps={layer.epsilon!r}", f"momentum={float(momentum)!r}"]
-    parameters = {"running_mean": layer.moving_mean, "running_var": layer.moving_variance}
+    weights = {"running_mean": layer.moving_mean, "running_var": layer.moving_variance}
     added: dict[str, Array] = {"num_batches_tracked": np.zeros((), np.int64)}
     frozen: dict[str, str] = {}
     if layer.gamma is None and layer.beta is None:
         given.append("affine=False")
     else:
-        _affine(layer, {"weight": layer.gamma, "bias": layer.beta}, (size,), parameters, added)
+        _affine(layer, {"weight": layer.gamma, "bias": layer.beta}, (size,), weights, added)
         frozen = {name: "not in Keras" for name in ("weight", "bias") if name in added}
+    form = reshaped(sizes, (size,))
     kind = {2: 1, 3: 1, 4: 2, 5: 3}[rank]
     module = source.module(
         layer,
         f"nn.BatchNorm{kind}d({', '.join(given)})",
-        parameters,
+        {name: (weight, form) for name, weight in weights.items()},
         added=added,
         frozen=frozen,
     )
-    _along(layer.axis, module, source)
+    if len(layer.axes) == 1:
+        _along(layer.axes[0], module, source)
+    else:
+        _along_several(layer.axes, sizes, module, source)
 
 
 def _along(axis: int, module: str, source: Source) -> None:
@@ -68,6 +74,19 @@ def _along(axis: int, module: str, source: Source) -> None:
         source.hold(output, f"{module}({x.text})", x)
     else:
         source.hold(output, f"{module}({x.atom}.movedim({axis}, 1)).movedim(1, {axis})", x)
+
+
+def _along_several(
+    axes: tuple[int, ...], sizes: tuple[int, ...], module: str, source: Source
+) -> None:
+    """A module that takes axis 1, called with several as one."""
+    x = source.take(source.inputs[0])
+    front = tuple(range(1, len(axes) + 1))
+    there, back = f".movedim({axes}, {front})", f".movedim({front}, {axes})"
+    if axes == front:
+        there = back = ""
+    given = f"{x.atom}{there}.flatten(1, {len(axes)})"
+    source.hold(source.outputs[0], f"{module}({given}).unflatten(1, {sizes}){back}", x)
 
 
 @emit.register(GroupNormalization)
@@ -143,13 +162,16 @@ def _affine(
 
 @emit.register(LayerNormalization)
 def _(layer: LayerNormalization, source: Source) -> None:
-    """nn.LayerNorm on the last axes, which others are moved to."""
+    """nn.LayerNorm on the last axes, which others are moved to; a class where the mean stays."""
     (value,) = source.inputs
     shape = _normalized_shape(layer, value)
     given = [str(shape[0]) if len(shape) == 1 else str(shape), f"eps={layer.epsilon!r}"]
     parameters: dict[str, Weight] = {}
     added: dict[str, Array] = {}
-    if layer.gamma is None and layer.beta is None:
+    kind = "nn.LayerNorm" if layer.centred else source.copied("DeviationNorm")
+    if not layer.centred and layer.gamma is not None:
+        parameters["weight"] = layer.gamma
+    elif layer.gamma is None and layer.beta is None:
         given.append("elementwise_affine=False")
     elif layer.beta is None:
         given.append("bias=False")
@@ -158,7 +180,7 @@ def _(layer: LayerNormalization, source: Source) -> None:
         _affine(layer, {"weight": layer.gamma, "bias": layer.beta}, shape, parameters, added)
     module = source.module(
         layer,
-        f"nn.LayerNorm({', '.join(given)})",
+        f"{kind}({', '.join(given)})",
         parameters,
         added=added,
         frozen=dict.fromkeys(added, "not in Keras"),

@@ -12,6 +12,23 @@ def unit(x: Tensor, dim: int | tuple[int, ...], eps: float) -> Tensor:
     return x * torch.minimum(inverse, inverse.new_tensor(1 / eps))
 
 
+class DeviationNorm(nn.Module):
+    """nn.LayerNorm that leaves the mean where it is, and has no bias: rms_scaling in Keras."""
+
+    def __init__(self, normalized_shape: int | tuple[int, ...], eps: float) -> None:
+        super().__init__()
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+        self.axes = tuple(range(-len(shape), 0))
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x, in float32 where it is in half precision."""
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        variance = wide.var(self.axes, correction=0, keepdim=True)
+        return (wide * torch.rsqrt(variance + self.eps) * self.weight).to(x.dtype)
+
+
 class Normalization(nn.Module):
     """(x - mean) / max(sqrt(variance), 1e-7) of known statistics, or the inverse."""
 

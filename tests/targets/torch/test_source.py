@@ -150,7 +150,7 @@ def test_a_value_that_is_used_twice_is_not_computed_twice():
 def test_a_scale_without_a_centre_has_a_frozen_centre():
     layer = BatchNormalization(
         name="norm",
-        axis=1,
+        axes=(1,),
         gamma=weight(4),
         beta=None,
         moving_mean=weight(4),

@@ -53,7 +53,7 @@ def normalization(size: int, axis: int) -> BatchNormalization:
         beta=weight(size),
         moving_mean=weight(size),
         moving_variance=Weight.of(np.arange(1, size + 1, dtype=np.float32)),
-        axis=axis,
+        axes=(axis,),
         epsilon=1e-3,
         momentum=0.99,
     )

@@ -36,7 +36,7 @@ def _(lifting: Lifting, step: Step) -> Lifted:
     def make(name: str) -> BatchNormalization:
         return BatchNormalization(
             name=name,
-            axis=held.axes[1],
+            axes=(held.axes[1],),
             gamma=None if gamma is None else weight_of([gamma], AS_IS),
             beta=None if beta is None else weight_of([beta], AS_IS),
             moving_mean=weight_of([mean], AS_IS),
