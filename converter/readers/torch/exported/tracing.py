@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import operator
 import re
+import sysconfig
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ from converter.readers.torch.exported.traced import (
 
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<number>\d+), in [^\n]*\n\s*(?P<text>[^\n]*)')
 LIBRARY = str(Path(torch.__file__).parent)
+STANDARD = sysconfig.get_paths()["stdlib"]
 HERE = str(Path(__file__).parent)
 
 LOGS = tuple(
@@ -185,7 +187,9 @@ def _untraceable(module: nn.Module, error: BaseException) -> UnsupportedError:
 
 
 def _is_users(file: str) -> bool:
-    return not file.startswith((LIBRARY, HERE, "<")) and Path(file).exists()
+    """Whether a file, or a cell of a notebook, is neither torch's, nor Python's, nor ours."""
+    ours = file.startswith((LIBRARY, HERE, "<frozen", "<string"))
+    return not ours and (not file.startswith(STANDARD) or "site-packages" in file)
 
 
 def _shown(file: str) -> str:
