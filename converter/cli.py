@@ -274,6 +274,8 @@ def compare(
     require_placement: bool = False,
     era: EraName | None = None,
     arch: Path | None = None,
+    state: State = "kept",
+    precision: Precision = "source",
     report: Path | None = None,
     force: bool = False,
     exit_zero: bool = False,
@@ -300,6 +302,8 @@ def compare(
             the CPU.
         era: The Keras whose meaning the model has, where the file says it wrongly.
         arch: The architecture of weights: JSON, YAML, or another saved model in any form.
+        state: As convert makes it.
+        precision: Likewise.
         report: An HTML file to write, which opens offline.
         force: Replace a report that exists.
         exit_zero: End with 0 also if one differs or it could not be decided.
@@ -323,6 +327,8 @@ def compare(
             keras_python=keras_python,
             era=era_of(era),
             arch=arch,
+            state=state,
+            precision=precision,
         )
     if report is not None:
         write_report(report, found, force=force)

@@ -1,4 +1,4 @@
-"""Measure: `python -m scripts.bench convert [MODEL]`, `... memory`, `... torch`.
+"""Measure: `python -m scripts.bench convert [MODEL]`, `... memory`, `... torch`, `... onnx`.
 
 convert: the whole process that turns a saved Keras model into something else: `ifco convert` to
 PyTorch without and with verification, Keras's own load, and `python -m tf2onnx.convert --keras`.
@@ -8,6 +8,8 @@ memory: `ifco convert --no-verify` of a model of 1 GB, 40 equal LSTM layers, as 
 Its peak is to be below the largest array and 150 MB. Linux only.
 
 torch: what masks and other activations cost in PyTorch beside nn.LSTM, in alternating rounds.
+
+onnx: our graph beside those of tf2onnx (Keras 3's export, by --peer-python) and torch.onnx.
 """
 
 from __future__ import annotations
@@ -196,7 +198,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "what", choices=["convert", "memory", "torch"], nargs="?", default="convert"
+        "what", choices=["convert", "memory", "torch", "onnx"], nargs="?", default="convert"
     )
     parser.add_argument("model", type=Path, nargs="?", default=EXAMPLE)
     parser.add_argument(
@@ -204,8 +206,8 @@ def main() -> None:
         default=sys.executable,
         help="an interpreter with keras, tensorflow and tf2onnx",
     )
-    parser.add_argument("--rounds", type=int, help="5, for torch 15")
-    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--rounds", type=int, help="5, for torch and onnx 15")
+    parser.add_argument("--threads", type=int, default=1, help="of torch and onnxruntime")
     given = parser.parse_args()
     if given.what == "memory":
         memory()
@@ -214,6 +216,11 @@ def main() -> None:
 
         print(machine())
         report(given.rounds or 15, given.threads)
+    elif given.what == "onnx":
+        from scripts.bench_onnx import report as report_onnx
+
+        print(machine())
+        report_onnx(given.peer_python, given.rounds or 15, given.threads)
     else:
         convert(given.model, given.peer_python, given.rounds or 5)
 

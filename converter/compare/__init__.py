@@ -40,6 +40,8 @@ def compare(
     keras_python: PathName | None = None,
     era: Era | None = None,
     arch: Architecture | None = None,
+    state: str = "kept",
+    precision: str = "source",
 ) -> Timings:
     """Run a model in every runtime that is there, each in a process of its own.
 
@@ -58,6 +60,8 @@ def compare(
         keras_python: An interpreter that has Keras; without it this one, if it has.
         era: As for `converter.read`.
         arch: As for `converter.read`.
+        state: As for `converter.convert`. Keras is given what is written then, not the source.
+        precision: Likewise.
 
     Raises:
         UsageError: There is no such runtime or provider, or nothing to measure.
@@ -72,7 +76,9 @@ def compare(
     from converter.compare.running import Running
     from converter.compare.timings import Timings
     from converter.description import Model
+    from converter.precision import with_precision
     from converter.readers import read
+    from converter.states import with_states
     from converter.verify.comparison import Expected, expectations
     from converter.verify.inputs import cases, drawn
     from converter.verify.rounding import ONNXRUNTIME
@@ -80,7 +86,8 @@ def compare(
     if min(rounds, threads) < 1:
         raise _usage("rounds and threads begin at 1", f"{rounds} rounds, {threads} threads")
     found = candidates(runtimes, providers, python or {}, keras_python)
-    model = source if isinstance(source, Model) else read(source, era=era, arch=arch)
+    exact = source if isinstance(source, Model) else read(source, era=era, arch=arch)
+    model = with_precision(with_states(exact, state), precision)
     points = grid(model, batches, times)
     chosen = list(cases(model))
 
@@ -90,7 +97,7 @@ def compare(
 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="ifco-compare-")))
-        files = Files(model, folder, whole=arch is None)
+        files = Files(model, folder, whole=arch is None and model is exact)
         inputs = {point: folder / f"point-{k}.npz" for k, point in enumerate(points)}
         for point, path in inputs.items():
             save_cases(path, [drawn(model, point.batch, point.time)])

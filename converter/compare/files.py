@@ -107,11 +107,13 @@ def graph_nodes(written: Written) -> dict[str, GraphNode]:
         given = node.attributes
         functions = given.get("activations")
         reset = given.get("linear_before_reset")
+        way = given.get("direction")
         found[str(node.name)] = GraphNode(
             str(node.name),
             node.op_type,
             () if functions is None else tuple(functions.as_strings()),
             "activation_alpha" in given or "activation_beta" in given,
             reset is not None and reset.as_int() == 1,
+            way is not None and way.as_string() == "bidirectional",
         )
     return found

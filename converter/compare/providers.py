@@ -57,6 +57,7 @@ class GraphNode:
         activations: Of a recurrent node, in order; () where it has the usual ones.
         parameters: Whether it gives alpha or beta of one of them.
         reset_after: `linear_before_reset`, of a GRU.
+        both: Whether it has two directions.
     """
 
     name: str
@@ -64,6 +65,7 @@ class GraphNode:
     activations: tuple[str, ...] = ()
     parameters: bool = False
     reset_after: bool = False
+    both: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,18 @@ CUDA_ACTIVATIONS = {
 }
 
 
+# Recurrent nodes that a provider lists. Read in: docs/operators.md of onnx-tensorrt; in onnxruntime
+# openvino/ov_versions/data_ops.cc, dml/DmlExecutionProvider/src/Operators/OperatorRegistration.cpp,
+# coreml/builders/op_builder_factory.cc. What a list does not say, such as an activation that
+# OpenVINO lacks, shows when it runs.
+LISTED: Mapping[str, frozenset[str]] = {
+    "tensorrt": frozenset({"LSTM", "GRU", "RNN", "Scan"}),
+    "openvino": frozenset({"LSTM", "GRU", "RNN"}),
+    "directml": frozenset({"LSTM", "GRU", "RNN"}),
+    "coreml": frozenset(),
+}
+
+
 def forecast(node: GraphNode, provider: str) -> Forecast | None:
     """Where a recurrent node will run; None where nothing is known before.
 
@@ -99,6 +113,8 @@ def forecast(node: GraphNode, provider: str) -> Forecast | None:
     asked = PROVIDERS[provider].name
     if provider == "cpu":
         return Forecast(asked)
+    if provider in LISTED and node.kind in RECURRENT:
+        return _listed(node, provider)
     if provider != "cuda" or node.kind not in CUDA_ACTIVATIONS:
         return None
     usual = CUDA_ACTIVATIONS[node.kind]
@@ -110,6 +126,17 @@ def forecast(node: GraphNode, provider: str) -> Forecast | None:
     if node.kind == "GRU" and not node.reset_after:
         return Forecast(CPU, "cuDNN has GRU with the reset after the product alone")
     return Forecast(asked)
+
+
+def _listed(node: GraphNode, provider: str) -> Forecast:
+    """By the list of its provider."""
+    name = PROVIDERS[provider].name
+    half = len(node.activations) // 2
+    if node.kind not in LISTED[provider]:
+        return Forecast(CPU, f"{name} does not list {node.kind}")
+    if provider == "tensorrt" and node.both and node.activations[:half] != node.activations[half:]:
+        return Forecast(CPU, "TensorRT has one set of activations for both directions")
+    return Forecast(name)
 
 
 def set_of(names: tuple[str, ...]) -> str:

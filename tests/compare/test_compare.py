@@ -170,3 +170,22 @@ def test_what_is_not_there_to_compare_is_refused(settings: dict[str, object], co
     with pytest.raises(UsageError) as caught:
         converter.compare(MODEL, **settings)  # type: ignore[arg-type]
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("options", "inputs"),
+    [({"precision": "float16"}, 1), ({"state": "explicit"}, 3)],
+    ids=["precision", "state"],
+)
+def test_a_model_is_compared_as_it_would_be_converted(options: dict[str, str], inputs: int) -> None:
+    pytest.importorskip("onnxruntime")
+    found = converter.compare(
+        MODEL, runtimes=("onnxruntime",), providers=("cpu",), batches=(1,), times=(3,), rounds=1,
+        **options,
+    )  # fmt: skip
+    (row,) = found.ran
+    assert row.verdict is not None
+    assert row.verdict.status is Status.EQUAL
+    casts = [node for node in row.nodes if node.kind == "Cast"]
+    assert bool(casts) is ("precision" in options)
+    assert len(found.grid[0].shapes) == inputs

@@ -8,8 +8,16 @@ import pytest
 
 from converter.activations import Activation
 from converter.compare.files import graph_nodes
-from converter.compare.providers import CPU, PROVIDERS, GraphNode, forecast, provider_names
+from converter.compare.providers import (
+    CPU,
+    PROVIDERS,
+    Forecast,
+    GraphNode,
+    forecast,
+    provider_names,
+)
 from converter.compare.timings import Node, Row
+from converter.description import Merge
 from converter.gates import Cell
 from converter.targets.onnx import write_graph
 from tests.models_by_hand import Maker, chain
@@ -77,7 +85,7 @@ def test_a_gru_says_which_it_is() -> None:
 
 
 def test_nothing_is_forecast_where_nothing_is_known() -> None:
-    assert forecast(written(Cell.LSTM), "openvino") is None
+    assert forecast(written(Cell.LSTM), "qnn") is None
     assert forecast(GraphNode("a", "Scan"), "cuda") is None
 
 
@@ -103,3 +111,29 @@ def test_a_forecast_is_held_against_what_happened() -> None:
     wrong = replace(LSTM_ON_CPU, forecast=taken)
     right = replace(wrong, provider=CUDA)
     assert row(wrong, right).surprises == (wrong,)
+
+
+@pytest.mark.parametrize("provider", ["tensorrt", "openvino", "directml"])
+@pytest.mark.parametrize("cell", Cell, ids=lambda cell: cell.name)
+def test_what_a_provider_lists_is_expected_there(cell: Cell, provider: str) -> None:
+    assert forecast(written(cell), provider) == Forecast(PROVIDERS[provider].name)
+
+
+@pytest.mark.parametrize(
+    ("provider", "kind"), [("coreml", "LSTM"), ("openvino", "Scan"), ("directml", "Scan")]
+)
+def test_what_it_does_not_list_is_expected_on_the_cpu(provider: str, kind: str) -> None:
+    name = PROVIDERS[provider].name
+    found = forecast(GraphNode("layer", kind), provider)
+    assert found == Forecast(CPU, f"{name} does not list {kind}")
+    assert forecast(GraphNode("layer", "Gemm"), provider) is None
+
+
+def test_tensorrt_has_the_same_activations_both_ways() -> None:
+    alike = GraphNode("layer", "GRU", ("HardSigmoid", "Tanh") * 2, both=True)
+    assert forecast(alike, "tensorrt") == Forecast(PROVIDERS["tensorrt"].name)
+    other = replace(alike, activations=("Sigmoid", "Tanh", "HardSigmoid", "Tanh"))
+    reason = "TensorRT has one set of activations for both directions"
+    assert forecast(other, "tensorrt") == Forecast(CPU, reason)
+    model = chain(Maker().lstm("layer", 3, 4, merge=Merge.CONCAT))
+    assert graph_nodes(write_graph(model))["layer"].both

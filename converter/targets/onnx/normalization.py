@@ -127,7 +127,7 @@ def _(layer: GroupNormalization, graph: Graph) -> None:
 
 @emit.register(RMSNormalization)
 def _(layer: RMSNormalization, graph: Graph) -> None:
-    """Divided by the root of the mean square of the last axes, in float32: see `unit`."""
+    """Divided by the root of the mean square of the last axes, in float32: its squares are soon too large."""
     x = graph.cast(graph.floats(graph.inputs[0]), FLOAT)
     axes = range(-len(layer.scale.shape), 0)
     squares = graph.reduce("ReduceMean", graph.op("Mul", x, x), *axes, keepdims=True)
@@ -147,11 +147,6 @@ def _(layer: UnitNormalization, graph: Graph) -> None:
 
 
 def unit(x: ir.Value, axes: Sequence[int], least: float, graph: Graph) -> ir.Value:
-    """`x` divided by its L2 norm along `axes`, or by `least` where that is more.
-
-    In float32: squares are soon too large for float16, and `least` is zero there.
-    """
-    wide = graph.cast(x, FLOAT)
-    norm = graph.reduce("ReduceL2", wide, *axes, keepdims=True)
-    y = graph.op("Div", wide, graph.op("Max", norm, graph.constant(least, FLOAT)))
-    return graph.cast(y, x.dtype or FLOAT)
+    """`x` divided by its L2 norm along `axes`, or by `least` where that is more."""
+    norm = graph.reduce("ReduceL2", x, *axes, keepdims=True)
+    return graph.op("Div", x, graph.op("Max", norm, graph.constant(least, FLOAT)))

@@ -173,7 +173,7 @@ def _check_dtypes(model: Model) -> None:
         if layer.dtype in FLOATS and layer.dtype not in WRITTEN:
             raise UnsupportedError(
                 f"layer '{layer.name}' cannot be written as ONNX in {layer.dtype}",
-                context="onnxruntime runs LSTM, GRU and RNN in float32 and float16 alone",
+                context="onnxruntime's CPU provider runs such nodes in float32 and float16 alone",
                 hint="--precision float32 writes it in that; --to pytorch keeps its dtypes",
                 code="onnx-dtype",
             )
