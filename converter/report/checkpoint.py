@@ -84,7 +84,11 @@ def show_checkpoint(console: Console, found: Checkpoint) -> None:
         show(console, Text(line), indent=2)
     if any(one.levels for one in modules):
         show(console, "")
-        show(console, Text("help:  --to keras-weights takes them out as Keras's arrays"), indent=2)
+        for line in (
+            "--arch model.json, an architecture of Keras, makes it a whole model",
+            "--to keras-weights takes its layers out as Keras's arrays",
+        ):
+            show(console, Text(f"help:  {line}"), indent=2)
 
 
 def _beside(modules: list[TorchRecurrent], others: list[Stored]) -> list[Stored]:

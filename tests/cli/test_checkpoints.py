@@ -36,7 +36,8 @@ not in the file
   batch_first, dropout, and whether an RNN is of tanh or relu: they are settings, not weights
   modules without tensors, and how the modules follow each other
 
-  help:  --to keras-weights takes them out as Keras's arrays
+  help:  --arch model.json, an architecture of Keras, makes it a whole model
+  help:  --to keras-weights takes its layers out as Keras's arrays
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from converter.readers.file import File
 from converter.readers.torch import checkpoint
 from converter.readers.torch.recurrent import recurrent_modules
 from converter.runtimes import keras
+from tests.readers.files import given, layer, sequential
 
 FINK = "models/astrolabsoftware+fink-science"
 DELFT = "models/kermitt2+delft/24eae41c53"
@@ -159,3 +161,38 @@ def test_a_checkpoint_and_the_onnx_file_beside_it_are_one_training(corpus: Path)
         assert array.tobytes() == tensors[name].read().tobytes(), name
     z_first = held[GRUS["bigru1"][0]][0]
     assert not np.array_equal(z_first, tensors["bigru1.weight_ih_l0"].read())  # the order counts
+
+
+def supernova(state: dict[str, torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A classifier of the sizes of SuperNNova: a stack in both directions, a mean, a layer."""
+    features = state["rnn_layer.weight_ih_l0"].shape[1]
+    lstm = torch.nn.LSTM(features, 32, num_layers=2, bidirectional=True, batch_first=True)
+    head = torch.nn.Linear(64, 2)
+    for name, module in (("rnn_layer.", lstm), ("output_layer.", head)):
+        own = {key.removeprefix(name): one for key, one in state.items() if key.startswith(name)}
+        module.load_state_dict(own)
+    return lambda x: head(lstm(x)[0].mean(1))
+
+
+def test_a_checkpoint_with_an_architecture_answers_as_its_modules(
+    corpus: Path, tmp_path: Path
+) -> None:
+    (path,) = [corpus / path for path in FOUND if path.startswith("models/supernnova")]
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    features = state["rnn_layer.weight_ih_l0"].shape[1]
+    config = sequential(
+        given((None, None, features)),
+        *(
+            layer("Bidirectional", name, layer=layer("LSTM", "l", units=32, return_sequences=True))
+            for name in ("one", "two")
+        ),
+        layer("GlobalAveragePooling1D", "mean"),
+        layer("Dense", "classes", units=2),
+    )
+    arch = tmp_path / "model.json"
+    arch.write_text(json.dumps(config))
+    model = converter.read(path, arch=arch)
+    x = torch.from_numpy(np.random.default_rng(1).normal(size=(3, 9, features)).astype("f4"))
+    with torch.inference_mode():
+        expected = supernova(state)(x).numpy()
+    assert np.abs(converter.judge(model, x.numpy()) - expected).max() < 1e-5

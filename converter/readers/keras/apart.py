@@ -25,8 +25,10 @@ from converter.readers.keras.blueprint import Blueprint
 from converter.readers.keras.both_biases import given_back
 from converter.readers.keras.era import Writer
 from converter.readers.keras.hdf5 import Hdf5
-from converter.readers.keras.weights import Expected, Found
+from converter.readers.keras.weights import Expected, Found, Wanted
 from converter.readers.strict import shown
+from converter.readers.torch import checkpoint as torch_checkpoint
+from converter.readers.torch import matched
 
 FORM = "Keras weights"
 
@@ -44,7 +46,9 @@ def read(file: File, blueprint: Blueprint, era: Era | None) -> Model:
         FormatError: It has no weights, or is damaged.
     """
     model = blueprint.model()
-    if file.head.startswith(zipped.MAGIC):
+    if torch_checkpoint.is_checkpoint(file):
+        whole = _in_checkpoint(file, model, blueprint.writer(era, "", ""))
+    elif file.head.startswith(zipped.MAGIC):
         opened = partial(archive.opened_weights, file)
         whole = _in_vars(opened, file, model, blueprint.writer(era, "", ""))
     elif file.head.startswith(hdf5.MAGIC):
@@ -67,6 +71,17 @@ def read(file: File, blueprint: Blueprint, era: Era | None) -> Model:
         sha256=sha256_of([(Path(file.path).name, weights), (blueprint.name, blueprint)]),
     )
     return replace(whole, source=source)
+
+
+def _in_checkpoint(file: File, model: ModelPart, writer: Writer) -> Model:
+    """A checkpoint of PyTorch: its tensors take the places of weights that are never read."""
+
+    def promised(wanted: list[Expected]) -> Found:
+        promise = Wanted()
+        return {one.key: promise(one) for one in wanted}
+
+    hollow = assembled(model, writer, promised, file, "")
+    return matched.fill(hollow, torch_checkpoint.read(file))
 
 
 def _in_hdf5(file: File, blueprint: Blueprint, model: ModelPart, era: Era | None) -> Model:

@@ -90,7 +90,8 @@ def without_architecture(file: File) -> FormatError:
     return FormatError(
         f"{file.path} has weights and no architecture",
         context="tensors of PyTorch",
-        hint="--to keras-weights takes the recurrent layers out; ifco inspect shows them",
+        hint="--arch model.json makes it a whole model, --to keras-weights takes the layers out; "
+        "ifco inspect shows them",
         code="no-architecture",
     )
 
