@@ -8,17 +8,17 @@ so that other work on the machine counts less.
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -118,15 +118,29 @@ def exported(model: Model, path: Path, *, dynamo: bool) -> bytes:
         settings = {"external_data": False}
         sizes = {axis: torch.export.Dim(size) for axis, size in axes.items()}
         settings["dynamic_shapes"] = (sizes,)
-    aside = io.StringIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), redirect_stdout(aside), torch.inference_mode():
+    with warnings.catch_warnings(), _silence(), torch.inference_mode():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module, (x,), path, input_names=["x"], output_names=["y"], dynamo=dynamo,
             verbose=False, **settings,
         )  # fmt: skip
     return path.read_bytes()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing is printed, from C++ neither: torch.onnx prints a graph that it fails of."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def drawn(batch: int, steps: int, *, masked: bool) -> NDArray[np.float32]:

@@ -127,7 +127,7 @@ def _(layer: GroupNormalization, graph: Graph) -> None:
 
 @emit.register(RMSNormalization)
 def _(layer: RMSNormalization, graph: Graph) -> None:
-    """Divided by the root of the mean square of the last axes, in float32: its squares are soon too large."""
+    """Divided by the root of the mean square of the last axes, in float32, which holds that."""
     x = graph.cast(graph.floats(graph.inputs[0]), FLOAT)
     axes = range(-len(layer.scale.shape), 0)
     squares = graph.reduce("ReduceMean", graph.op("Mul", x, x), *axes, keepdims=True)
