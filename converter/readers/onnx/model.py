@@ -11,6 +11,7 @@ from converter.errors import UnsupportedError
 from converter.metadata import STATES
 from converter.readers.beside import sha256_of
 from converter.readers.file import File
+from converter.readers.masks import with_masks, with_zeros
 from converter.readers.onnx import (  # noqa: F401  each family registers its readers
     constants,
     convolution,
@@ -25,7 +26,6 @@ from converter.readers.onnx import (  # noqa: F401  each family registers its re
 )
 from converter.readers.onnx.held import Kept, Pieces, Seen
 from converter.readers.onnx.lifting import Lift
-from converter.readers.onnx.masks import with_masks
 from converter.readers.onnx.messages import Document, Graph, Node, Tensor, malformed, read_document
 from converter.readers.onnx.sizes import Size, known
 from converter.readers.strict import named, parse
@@ -59,7 +59,7 @@ def read(file: File) -> Model:
         source=_source(file, document),
         axes=tuple(_axes(value, lift) for value in inputs),
     )
-    return tidied(with_masks(model))
+    return with_zeros(tidied(with_masks(model)))
 
 
 def _axes(value: Value, lift: Lift) -> tuple[str, ...]:

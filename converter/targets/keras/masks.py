@@ -160,7 +160,7 @@ class Masks:
             case JoinMasks():
                 return _several("and" if layer.every else "or", inner)
             case Concatenate():
-                return "along", layer.axis, *inner
+                return "along", layer.axis % len(call.inputs[0].shape), *inner
             case Flip():
                 return "turned", layer.axes[0], inner[0]
         return None

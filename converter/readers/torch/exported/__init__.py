@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from converter.arrays import sha256
 from converter.description import Model, Source
 from converter.errors import MissingExtraError, UsageError
+from converter.readers.masks import with_masks, with_zeros
 from converter.readers.torch.exported import (  # noqa: F401  each family registers its handlers
     attention,
     cells,
@@ -108,4 +109,4 @@ def lifted(traced: Traced) -> Model:
             version=traced.version,
         ),
     )
-    return tidied(model)
+    return with_zeros(tidied(with_masks(model)))

@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from converter.description import (
-    Call,
-    Concatenate,
-    Elementwise,
-    ExpandDims,
-    Function,
-    Model,
-    Recurrent,
-    Slice,
-    Value,
-)
+from converter.description import Call, Concatenate, Model, Recurrent, Slice, Value
 from converter.description.indexing import WHOLE
 from converter.gates import STATES
 
 
 def tidied(model: Model) -> Model:
     """The model with recurrent layers that give what is read."""
-    model = _with_zeros(model.until(*model.outputs))
+    model = model.until(*model.outputs)
     users = _users(model)
     outputs = {value.name for value in model.outputs}
     given: dict[str, Value] = {}
@@ -43,56 +33,6 @@ def tidied(model: Model) -> Model:
         model,
         calls=tuple(calls),
         outputs=tuple(given.get(value.name, value) for value in model.outputs),
-    )
-
-
-def _with_zeros(model: Model) -> Model:
-    """The model with sequences that a mask is multiplied into as layers that return zeros there."""
-    users = _users(model)
-    outputs = {value.name for value in model.outputs}
-    zeroed: dict[str, Value] = {}
-    changed: dict[str, Call] = {}
-    for call in model.calls:
-        sequence = call.outputs[0]
-        reads = users.get(sequence.name, [])
-        if (
-            isinstance(call.layer, Recurrent)
-            and not _is_called_again(model, call)
-            and sequence.name not in outputs
-            and len(reads) == 1
-            and _is_of_mask(reads[0], sequence, call.mask, model)
-        ):
-            zeroed[reads[0].outputs[0].name] = sequence
-            layer = replace(call.layer, zero_output_for_mask=True)
-            changed[sequence.name] = replace(call, layer=layer)
-    calls = [
-        changed.get(call.outputs[0].name, call)
-        for call in model.calls
-        if call.outputs[0].name not in zeroed
-    ]
-    return replace(
-        model,
-        calls=tuple(
-            replace(call, inputs=tuple(zeroed.get(v.name, v) for v in call.inputs))
-            for call in calls
-        ),
-        outputs=tuple(zeroed.get(value.name, value) for value in model.outputs),
-    ).until(*(zeroed.get(value.name, value) for value in model.outputs))
-
-
-def _is_of_mask(call: Call, sequence: Value, mask: Value | None, model: Model) -> bool:
-    """Whether it multiplies a sequence by its mask, and does nothing else."""
-    layer, factors = call.layer, [value for value in call.inputs if value != sequence]
-    if not isinstance(layer, Elementwise) or layer.function is not Function.MULTIPLY:
-        return False
-    makes = [one for one in model.calls if factors and one.outputs[0] == factors[0]]
-    return (
-        mask is not None
-        and layer.operands == (None, None)
-        and len(makes) == 1
-        and isinstance(makes[0].layer, ExpandDims)
-        and makes[0].layer.axes == (2,)
-        and makes[0].inputs == (mask,)
     )
 
 

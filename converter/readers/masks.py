@@ -1,10 +1,11 @@
 """Where masks come from: comparisons of a graph as the layers that make masks.
 
-`converter.targets.onnx.masking` writes them so.
+`converter.targets.onnx.masking` and `converter.targets.torch.masking` write them so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from converter.description import (
@@ -18,6 +19,7 @@ from converter.description import (
     JoinMasks,
     Masking,
     Model,
+    Recurrent,
     Reduce,
     Reduction,
     Unequal,
@@ -28,6 +30,70 @@ from converter.description import (
 def with_masks(model: Model) -> Model:
     """The same model, its masks made by layers."""
     return _Masks(model).model()
+
+
+def with_zeros(model: Model) -> Model:
+    """The same model, with layers that return zeros for masked steps where that is what is read.
+
+    So is a mask that is multiplied into a sequence; and so are both directions where every reader
+    skips the steps and nobody sees what they return for them: Keras has no other Bidirectional.
+    """
+    outputs = {value.name for value in model.outputs}
+    zeroed: dict[str, Value] = {}
+    calls = []
+    for call in model.calls:
+        sequence = call.outputs[0]
+        readers = [one for one in model.calls if sequence in one.needs]
+        shared = sum(one.layer is call.layer for one in model.calls) > 1
+        if not isinstance(call.layer, Recurrent) or shared or sequence.name in outputs:
+            calls.append(call)
+            continue
+        times_mask = len(readers) == 1 and _is_times_mask(readers[0], sequence, call.mask, model)
+        skipped = call.mask is not None and all(_skips(one, sequence, call.mask) for one in readers)
+        if times_mask:
+            zeroed[readers[0].outputs[0].name] = sequence
+        if times_mask or (skipped and call.layer.backward and call.layer.return_sequences):
+            call = replace(call, layer=replace(call.layer, zero_output_for_mask=True))
+        calls.append(call)
+    kept = [
+        replace(call, inputs=tuple(zeroed.get(value.name, value) for value in call.inputs))
+        for call in calls
+        if call.outputs[0].name not in zeroed
+    ]
+    whole = tuple(zeroed.get(value.name, value) for value in model.outputs)
+    return replace(model, calls=tuple(kept), outputs=whole).until(*whole)
+
+
+def _skips(call: Call, sequence: Value, mask: Value) -> bool:
+    """Whether it reads the steps of a sequence that count, and no others."""
+    return (
+        isinstance(call.layer, Recurrent)
+        and call.inputs[0] == sequence
+        and sequence not in call.inputs[1:]
+        and call.mask == mask
+    )
+
+
+def _is_times_mask(call: Call, sequence: Value, mask: Value | None, model: Model) -> bool:
+    """Whether it multiplies a sequence by its mask, and does nothing else."""
+    match call.layer, call.inputs:
+        case Elementwise(function=Function.MULTIPLY, operands=(None, None)), (x, spread):
+            made = {value: one for one in model.calls for value in one.outputs}
+            return mask is not None and x == sequence and _is_spread(made, spread, mask)
+    return False
+
+
+def _is_spread(made: Mapping[Value, Call], value: Value, mask: Value) -> bool:
+    """Whether a value is the mask for every feature of a step."""
+    call = made.get(value)
+    if call is not None and isinstance(call.layer, Cast):
+        call = made.get(call.inputs[0])
+    return (
+        call is not None
+        and isinstance(call.layer, ExpandDims)
+        and call.layer.axes == (len(mask.shape),)
+        and call.inputs == (mask,)
+    )
 
 
 class _Masks:
@@ -92,6 +158,11 @@ class _Masks:
         call = self._maker(mask)
         if call is None:
             return
+        number = _compared(call, Function.NOT_EQUAL)
+        if number is not None:
+            unequal = Unequal(name=call.layer.name, number=number)
+            self._put(call, Call(unequal, call.inputs, call.outputs))
+            return
         match call.layer:
             case Elementwise(function=Function.LOGICAL_AND | Function.LOGICAL_OR as function):
                 if None in call.layer.operands and len(call.inputs) == 2:
@@ -120,6 +191,12 @@ class _Masks:
 
     def _all_equal(self, call: Call) -> tuple[Value, float, str] | None:
         """What a call says of x if it says where not all features are a number: x, that, a name."""
+        if isinstance(call.layer, Reduce) and call.layer.reduction is Reduction.ANY:
+            unequal = self._maker(call.inputs[0])
+            number = _compared(unequal, Function.NOT_EQUAL)
+            if unequal is None or number is None or not _is_of_last(call):
+                return None
+            return unequal.inputs[0], number, unequal.layer.name
         if not isinstance(call.layer, Elementwise) or call.layer.function is not Function.LESS:
             return None
         reduced = self._maker(call.inputs[0])
@@ -131,23 +208,25 @@ class _Masks:
             return None
         compared = self._maker(ones.inputs[0])
         number = _compared(compared, Function.EQUAL)
-        last = layer.axes == (len(reduced.inputs[0].shape) - 1,) and not layer.keepdims
-        if compared is None or number is None or not last or layer.reduction is not Reduction.MIN:
+        if compared is None or number is None or not _is_of_last(reduced):
+            return None
+        if layer.reduction is not Reduction.MIN:
             return None
         return compared.inputs[0], number, compared.layer.name
 
     def _zeroed(self, mask: Value, x: Value) -> Call | None:
         """The call that gives x where the mask says so, and zeros elsewhere."""
         for call in self.calls:
-            match call.layer:
-                case Elementwise(function=Function.WHERE, operands=(None, None, 0)):
-                    expanded = self._maker(call.inputs[0])
-                    last = (len(x.shape) - 1,)
-                    own = expanded is not None and expanded.inputs == (mask,)
-                    if own and call.inputs[1] == x and expanded is not None:
-                        inner = expanded.layer
-                        if isinstance(inner, ExpandDims) and inner.axes == last:
-                            return call
+            match call.layer, call.inputs:
+                case Elementwise(function=Function.WHERE, operands=(None, None, 0)), (spread, own):
+                    pass
+                case Elementwise(function=Function.MULTIPLY, operands=(None, None)), (own, spread):
+                    pass
+                case _:
+                    continue
+            made = {value: one for one in self.calls for value in one.outputs}
+            if own == x and _is_spread(made, spread, mask):
+                return call
         return None
 
     def _embedding(self, mask: Value) -> None:
@@ -165,6 +244,16 @@ class _Masks:
                 self.calls.insert(first, new)
                 self.makers.update((value.name, new) for value in new.outputs)
                 return
+
+
+def _is_of_last(call: Call) -> bool:
+    """Whether it reduces the last axis alone, which goes."""
+    layer = call.layer
+    return (
+        isinstance(layer, Reduce)
+        and layer.axes == (len(call.inputs[0].shape) - 1,)
+        and not layer.keepdims
+    )
 
 
 def _compared(call: Call | None, function: Function) -> float | None:
