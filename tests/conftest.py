@@ -15,8 +15,11 @@ from hypothesis import settings
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
-# The only reason for which CI may skip a test: its machines have no GPU.
-ALLOWED_SKIPS = ("needs_gpu",)
+# The only reasons for which CI may skip a test: its machines have no GPU, or no OpenVINO.
+ALLOWED_SKIPS = ("needs_gpu", "needs_openvino")
+
+OPENVINO = "IFCO_OPENVINO_PYTHON"
+"""A Python with onnxruntime-openvino, which cannot be installed beside onnxruntime."""
 
 # A machine under load is slow, and that is no failure; CI tries the same examples every time.
 settings.register_profile("ifco", deadline=None)
@@ -49,6 +52,8 @@ def gpu_is_there() -> bool:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("needs_gpu") and not gpu_is_there():
         pytest.skip("needs_gpu: no NVIDIA GPU here")
+    if item.get_closest_marker("needs_openvino") and not os.environ.get(OPENVINO):
+        pytest.skip(f"needs_openvino: {OPENVINO} is not the path of a Python that has it")
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
