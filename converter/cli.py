@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App, CycloptsError
 
@@ -86,7 +86,8 @@ def convert(
         verify: Run both and compare; without it nothing says that they are the same, and an
             ONNX file holds no test vector.
         era: The Keras whose meaning the model has, where the file says it wrongly.
-        arch: The architecture of weights: JSON, YAML, or another saved model in any form.
+        arch: The architecture of weights: JSON, YAML, or another saved model in any form; of a
+            PyTorch checkpoint, with --run-code, package.module:build too.
         keras_python: A Python that has Keras, to load and run a Keras file that was written;
             without it the one that runs ifco, if it has.
         opset: Of an ONNX file, from 15; by default one that most runtimes read.
@@ -105,12 +106,17 @@ def convert(
     """
     from converter import conversion
     from converter.artefacts import default_out
-    from converter.readers.torch.code import named, source_of
+    from converter.readers.torch.code import is_code, named, source_of
     from converter.report.json import conversion_as_dict
     from converter.report.text import show_conversion
 
     with progress(f"converting {model}"):
-        source, example_inputs = source_of(model, run_code=run_code)
+        module: Any = arch
+        source: Any = model
+        if arch is not None and is_code(arch):
+            module, example_inputs = source_of(arch, run_code=run_code)
+        else:
+            source, example_inputs = source_of(model, run_code=run_code)
         done = conversion.convert(
             source,
             example_inputs=example_inputs,
@@ -119,7 +125,7 @@ def convert(
             force=force,
             verify=verify,
             era=era_of(era),
-            arch=arch,
+            arch=module,
             keras_python=keras_python,
             opset=opset,
             state=state,

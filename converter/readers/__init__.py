@@ -11,6 +11,7 @@ not-found
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import BinaryIO
 
 from converter.description import Era, Model
@@ -21,6 +22,7 @@ from converter.readers.folder import first_file, is_unzipped
 from converter.readers.keras import (
     apart,
     archive,
+    blueprint,
     checkpoint,
     hdf5,
     legacy,
@@ -28,7 +30,6 @@ from converter.readers.keras import (
     savedmodel,
     tfjs,
 )
-from converter.readers.keras.blueprint import Architecture, read_blueprint
 from converter.readers.keras.live import KerasModel
 from converter.readers.onnx import model as onnx
 from converter.readers.strict import shown
@@ -36,6 +37,9 @@ from converter.readers.torch import TorchModule, is_module
 from converter.readers.torch import checkpoint as torch_checkpoint
 
 __all__ = ["Architecture", "Readable", "read"]
+
+Architecture = blueprint.Architecture | TorchModule
+"""What an architecture is read from."""
 
 Readable = str | os.PathLike[str] | bytes | BinaryIO | KerasModel | TorchModule
 """What a model is read from."""
@@ -63,7 +67,8 @@ def read(
         era: Which Keras wrote it, where the file is known to say it wrongly or not at all.
         arch: The architecture of weights: what `model.to_json()` or `model.to_yaml()` wrote, or a
             whole model in any form, of which the config alone is taken, or such a config as a
-            dictionary. The source is weights then.
+            dictionary; of a checkpoint of PyTorch, the `torch.nn.Module` that it is of, too. The
+            source is weights then.
 
     Raises:
         ReadError: The file is not there, is damaged, or is no model; a weight is missing, surplus
@@ -79,8 +84,10 @@ def read(
         _check_alone(source, arch)
         return live.read(source, era)
     file, path = _opened(source)
+    if arch is not None and is_module(arch):
+        return _with_module(file, arch, example_inputs)
     if arch is not None:
-        return apart.read(file, read_blueprint(arch), era)
+        return apart.read(file, blueprint.read_blueprint(arch), era)  # type: ignore[arg-type]
     if torch_checkpoint.is_checkpoint(file):
         raise torch_checkpoint.without_architecture(file)
     if file.head.startswith(zipped.MAGIC):
@@ -105,6 +112,26 @@ def read(
         hint="give a .keras or .h5 file that model.save wrote",
         code="not-a-model",
     )
+
+
+def _with_module(file: File, module: TorchModule, example_inputs: object) -> Model:
+    """A checkpoint of PyTorch in the module that it is of."""
+    if not torch_checkpoint.is_checkpoint(file):
+        raise UsageError(
+            "a torch.nn.Module is an architecture for a checkpoint of PyTorch alone",
+            context=f"{file.path} begins with {shown(file.head.decode('latin-1'))}",
+            hint="give what torch.save wrote, or an architecture of Keras",
+            code="not-a-checkpoint",
+        )
+    from converter.readers.torch.exported import read as read_module
+    from converter.readers.torch.exported.stated import with_state
+
+    held = torch_checkpoint.read(file)
+    whole = read_module(with_state(module, held), example_inputs)  # type: ignore[arg-type]  # it is one
+    form = f"{held.form} and {whole.source.form}"
+    dropped = (*whole.source.dropped, *(f"{name} ({what})" for name, what in held.held.items()))
+    source = replace(whole.source, path=file.path, form=form, sha256=file.sha256, dropped=dropped)
+    return replace(whole, source=source)
 
 
 def _check_alone(source: object, arch: Architecture | None) -> None:

@@ -88,3 +88,24 @@ def test_inspect_gives_all_of_it_as_json(ifco: Command, net: Path) -> None:
         "optimizer/momentum",
     }
     assert found["held"] == {"args": "argparse.Namespace"}
+
+
+def test_code_builds_the_module_of_a_checkpoint_only_if_it_may_run(
+    ifco: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("twin_of_net.py").write_text(
+        "import torch\nfrom torch import nn\n\n\ndef build():\n"
+        "    open('ran', 'w').close()\n"
+        "    return nn.Sequential(nn.Linear(3, 2), nn.Tanh()), (torch.ones(2, 3),)\n"
+    )
+    net = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    torch.save(net.state_dict(), "net.pt")
+    done = ifco("convert net.pt --arch twin_of_net:build --to pytorch --out out")
+    assert done.code == 2
+    assert done.err.startswith("error[run-code]: twin_of_net:build is code, which is not run")
+    assert not Path("ran").exists()
+    done = ifco("convert net.pt --arch twin_of_net:build --run-code --to pytorch --out out")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("converted net.pt\n")
+    assert Path("ran").exists()

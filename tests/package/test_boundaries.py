@@ -27,6 +27,7 @@ HOMES = {
         "converter/runtimes/torch.py",
         "converter/readers/torch/exported/activations.py",
         "converter/readers/torch/exported/own.py",
+        "converter/readers/torch/exported/stated.py",
         "converter/readers/torch/exported/flat.py",
         "converter/readers/torch/exported/tracing.py",
         "converter/readers/torch/exported/whole.py",

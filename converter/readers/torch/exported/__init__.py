@@ -1,8 +1,8 @@
 """A PyTorch module as a model: traced by torch.export, and lifted into layers.
 
 `traced.py` is what is between: steps, without torch. `tracing.py`, `whole.py`, `own.py` and
-`activations.py` make them, and they alone import torch; the others make layers of them, a file for
-each family.
+`activations.py` make them, and they alone import torch, beside `stated.py`, which loads a
+checkpoint; the others make layers of them, a file for each family.
 """
 
 from __future__ import annotations
