@@ -179,25 +179,12 @@ def inspect_weights(path: Path, format: Format, without: FormatError) -> int:
     Raises:
         FormatError: `without`, where they are of a form that is not looked into.
     """
-    from converter.readers.file import File
-    from converter.readers.keras.alone import read_alone
-    from converter.readers.torch import checkpoint
-    from converter.report.alone import alone_as_dict, show_alone
-    from converter.report.checkpoint import checkpoint_as_dict, show_checkpoint
+    from converter.report.weights import looked_into
 
-    file = File.at(path) if path.is_file() else None
-    if file is not None and checkpoint.is_checkpoint(file):
-        held = checkpoint.read(file)
-        show(
-            format,
-            lambda console: show_checkpoint(console, held),
-            lambda: checkpoint_as_dict(held),
-        )
-        return 0
-    found = None if file is None else read_alone(file)
+    found = looked_into(path)
     if found is None:
         raise without
-    show(format, lambda console: show_alone(console, found), lambda: alone_as_dict(found))
+    show(format, *found)
     return 0
 
 
