@@ -70,6 +70,7 @@ from converter.description.normalization import (
 from converter.description.operations import (
     Cast,
     Constant,
+    CumulativeSum,
     Einsum,
     Elementwise,
     Function,
@@ -109,6 +110,7 @@ __all__ = [
     "ConvLSTM",
     "Convolution",
     "Cropping",
+    "CumulativeSum",
     "Dense",
     "DepthwiseConvolution",
     "Direction",

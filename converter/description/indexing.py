@@ -11,7 +11,14 @@ from math import prod
 from typing import NamedTuple
 
 from converter.description.model import Layer, Shape, ShapeMismatchError, axis_of
-from converter.description.operations import Einsum, Matmul, Operation, Reduce, common_dtype
+from converter.description.operations import (
+    CumulativeSum,
+    Einsum,
+    Matmul,
+    Operation,
+    Reduce,
+    common_dtype,
+)
 
 
 class Span(NamedTuple):
@@ -236,7 +243,7 @@ def moves_batch(layer: Layer, rank: int) -> bool:
     match layer:
         case Reduce() | Flip() | Squeeze() | ExpandDims():
             return 0 in layer.axes
-        case Roll() | Repeat() | Split() | Stack():
+        case Roll() | Repeat() | Split() | Stack() | CumulativeSum():
             return layer.axis in (0, -rank)
         case Slice():
             return bool(layer.items) and layer.items[0] != WHOLE

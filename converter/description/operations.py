@@ -246,6 +246,18 @@ class Reduce(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CumulativeSum(Operation):
+    """Along an axis, the sum of the elements up to each, itself included."""
+
+    axis: int
+
+    def output_shapes(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Unchanged."""
+        axis_of(self.axis, len(inputs[0]))
+        return inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Matmul(Operation):
     """The product of matrices in the last two axes; the axes before are broadcast.
 

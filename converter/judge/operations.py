@@ -9,6 +9,7 @@ import numpy as np
 from converter.description import (
     Cast,
     Constant,
+    CumulativeSum,
     Einsum,
     Elementwise,
     Function,
@@ -102,6 +103,11 @@ def _(layer: Reduce, x: Array) -> tuple[Array, ...]:
 
 def _is_whole(array: Array) -> bool:
     return array.dtype.kind in "iu"
+
+
+@MEANINGS.register(CumulativeSum)
+def _(layer: CumulativeSum, x: Array) -> tuple[Array, ...]:
+    return (np.cumsum(x, layer.axis, dtype=x.dtype),)
 
 
 @MEANINGS.register(Matmul)

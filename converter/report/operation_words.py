@@ -5,6 +5,7 @@ from __future__ import annotations
 from converter.description import (
     Cast,
     Constant,
+    CumulativeSum,
     Einsum,
     Elementwise,
     ExpandDims,
@@ -40,6 +41,8 @@ def operation_words(layer: Operation) -> str:
             return _call("Reshape", "batch and all", *layer.target)
         case Roll():
             return _call("Roll", layer.shift, f"axis={layer.axis}")
+        case CumulativeSum():
+            return _call("CumulativeSum", f"axis={layer.axis}")
         case Repeat():
             return _call("Repeat", layer.times, f"axis={layer.axis}")
         case Tile():

@@ -98,6 +98,7 @@ def keras_3(k: Any) -> dict[str, tuple[Callable[..., Any], list[Any]]]:
         "moveaxis": (lambda a: o.moveaxis(a, 1, -1), [(2, 3, 4)]),
         "flip": (lambda a: o.flip(a, axis=1), [B]),
         "roll": (lambda a: o.roll(a, 2, axis=1), [B]),
+        "cumsum": (lambda a: o.cumsum(a, axis=1), [B]),
         "repeat": (lambda a: o.repeat(a, 2, axis=1), [B]),
         "tile": (lambda a: o.tile(a, (1, 2, 1)), [B]),
         "concatenate": (lambda a, b: o.concatenate([a, b], axis=1), two),
@@ -298,7 +299,7 @@ def unread(k: Any) -> dict[str, tuple[Callable[..., Any], list[Any]]]:
     if k.__version__ >= "3":
         o = k.ops
         return {
-            "cumsum": (lambda a: o.cumsum(a, axis=1), [B]),
+            "cumprod": (lambda a: o.cumprod(a, axis=1), [B]),
             "norm": (lambda a: o.norm(a, axis=1), [B]),
             "quotient_of_floats": (lambda a: a // 0.5, [B]),
             "sum_of_bool": (lambda a: o.sum(a > 0, axis=1), [B]),

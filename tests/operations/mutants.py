@@ -10,6 +10,7 @@ from converter.description import (
     Cast,
     Concatenate,
     Constant,
+    CumulativeSum,
     Einsum,
     Elementwise,
     ExpandDims,
@@ -133,6 +134,8 @@ def _wrong(layer: Layer) -> Iterator[Layer]:
             yield replace(layer, axes=(layer.axes[0] - 1,))
         case Flip():
             yield replace(layer, axes=(2,))
+        case CumulativeSum():
+            yield replace(layer, axis=2)
         case Roll():
             yield replace(layer, shift=-layer.shift)
         case Repeat():

@@ -14,6 +14,7 @@ from converter.description import (
     Activate,
     Cast,
     Constant,
+    CumulativeSum,
     Einsum,
     Elementwise,
     Function,
@@ -215,6 +216,16 @@ def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Wri
         axes=axes_of(config, len(inputs[0]), "axis"),
         keepdims=config.boolean("keepdims", default=False),
     )
+
+
+@reads(*ops("Cumsum"))
+def _(config: Config, inputs: tuple[Shape, ...], _weights: Weights, _writer: Writer) -> Layer:
+    only_tensors(config, 1)
+    unset(config, "dtype")
+    axes = axes_of(config, len(inputs[0]), "axis")
+    if len(axes) > 1:
+        raise refusal(config.where, "a sum along the whole tensor, axis=None")
+    return CumulativeSum(**config.base(), axis=axes[0])
 
 
 @reads(*ops("Argmax", "Argmin"))

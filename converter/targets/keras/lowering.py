@@ -1,7 +1,8 @@
 """A model with what Keras 3 lacks said by what it has: the same meaning, in more layers.
 
 time_major=True, which Keras 3 has not, is a transposition before and after, and so is a product
-of transposed matrices. An index of 64 bits is one of 32 that is cast. A Dot that normalizes with
+of transposed matrices. A mask of lengths is a sum of ones, held against them.
+An index of 64 bits is one of 32 that is cast. A Dot that normalizes with
 the least norm of tf.keras is two normalizations before one that does not. A BatchNormalization
 over several axes is one over their product. A Bidirectional that
 repeats what is masked, where that of Keras 3 returns zeros, is two layers, and so is one that
@@ -22,7 +23,11 @@ from converter.description import (
     Combine,
     Concatenate,
     ConvLSTM,
+    CumulativeSum,
     Dot,
+    Elementwise,
+    ExpandDims,
+    Function,
     Layer,
     Matmul,
     Merge,
@@ -32,13 +37,17 @@ from converter.description import (
     Reduce,
     Reshape,
     Shape,
+    Slice,
+    Span,
     TimeDistributed,
     Transpose,
     UnitNormalization,
     Value,
     Weight,
+    WithinLength,
 )
 from converter.description.directions import base_of, in_time, joining
+from converter.description.indexing import WHOLE
 from converter.description.weight import replace_weights
 from converter.dtypes import FLOATS
 from converter.gates import Array, Form
@@ -64,6 +73,9 @@ def _lowered(call: Call) -> Iterator[Call]:
         return
     if isinstance(layer, Matmul) and any(layer.transposed):
         yield from _plain_product(call, layer)
+        return
+    if isinstance(layer, WithinLength) and not layer.time_major:
+        yield from _counted(call)
         return
     if isinstance(layer, Reduce) and layer.output_dtype(("float32",)) == "int64":
         (output,) = call.outputs
@@ -223,6 +235,27 @@ def _flat(weight: Weight) -> Weight:
 
     how = f"{form.how}, axes side by side"
     return replace(weight, shape=(weight.size,), form=Form(how, read, write, form.lossy))
+
+
+def _counted(call: Call) -> Iterator[Call]:
+    """A mask of lengths: a one for each step, added up, held against them."""
+    x, lengths = call.inputs
+    (mask,) = call.outputs
+    words = ("first", "ones", "whole", "steps", "lengths", "column")
+    names = [f"{mask.name} {word}" for word in words]
+    shapes = (*[x.shape[:2]] * 4, lengths.shape, (x.shape[0], 1))
+    dtypes = (x.dtype, x.dtype, *["int32"] * 4)
+    first, ones, whole, steps, cast, column = map(Value, names, shapes, dtypes)
+    every: tuple[Span | int, ...] = (WHOLE, WHOLE, *(0 for _ in x.shape[2:]))
+    ones_like = Elementwise(name=ones.name, function=Function.ONES_LIKE, operands=(None,))
+    until = Elementwise(name=call.layer.name, function=Function.LESS_EQUAL, operands=(None, None))
+    yield Call(Slice(name=first.name, items=every), (x,), (first,))
+    yield Call(ones_like, (first,), (ones,))
+    yield Call(Cast(name=whole.name, dtype="int32"), (ones,), (whole,))
+    yield Call(CumulativeSum(name=steps.name, axis=1), (whole,), (steps,))
+    yield Call(Cast(name=cast.name, dtype="int32"), (lengths,), (cast,))
+    yield Call(ExpandDims(name=column.name, axes=(1,)), (cast,), (column,))
+    yield Call(until, (steps, column), (mask,))
 
 
 def _outside(call: Call) -> Call:

@@ -14,14 +14,14 @@ def _(layer: Masking, _around: Around) -> Part:
 
 @emit.register(WithinLength)
 def _(layer: WithinLength, _around: Around) -> Part:
-    """Refused: no layer of Keras makes a mask of lengths.
+    """Refused with the time first; with the batch first it is operations, see `lowering`.
 
     Raises:
         UnsupportedError: Always.
     """
     raise refusal(
         layer,
-        "the lengths of sequences as a tensor; Keras takes masks",
+        "the lengths of sequences as a tensor, of steps that come before the batch",
         "--to pytorch and --to onnx can say it",
         "keras-lengths",
     )

@@ -10,6 +10,7 @@ import numpy as np
 from converter.description import (
     Cast,
     Constant,
+    CumulativeSum,
     Einsum,
     Elementwise,
     Function,
@@ -60,6 +61,11 @@ def _(layer: Reduce, around: Around) -> Part:
         config["dtype"] = None
     module = "math" if reduction is Reduction.LOGSUMEXP else "numpy"
     return operation(layer, around, reduction.value.title(), config, module=module)
+
+
+@emit.register(CumulativeSum)
+def _(layer: CumulativeSum, around: Around) -> Part:
+    return operation(layer, around, "Cumsum", {"axis": layer.axis})
 
 
 @emit.register(Matmul)

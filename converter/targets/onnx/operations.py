@@ -10,6 +10,7 @@ import onnx_ir as ir
 from converter.description import (
     Cast,
     Constant,
+    CumulativeSum,
     Einsum,
     Elementwise,
     Function,
@@ -211,6 +212,15 @@ def _variance(x: ir.Value, axes: Sequence[int], keep: bool, graph: Graph) -> ir.
     centred = graph.op("Sub", x, graph.reduce("ReduceMean", x, *axes, keepdims=True))
     squares = graph.op("Mul", centred, centred)
     return graph.reduce("ReduceMean", squares, *axes, keepdims=keep)
+
+
+@emit.register(CumulativeSum)
+def _(layer: CumulativeSum, graph: Graph) -> None:
+    """A node, of the axis where it is."""
+    (value,) = graph.inputs
+    order = graph.order_of(value)
+    axis = graph.constant(order.index(layer.axis % len(order)))
+    graph.give(graph.outputs[0], graph.op("CumSum", graph.take(value, order), axis), order)
 
 
 @emit.register(Matmul)

@@ -12,6 +12,7 @@ import numpy as np
 from converter.description import (
     Cast,
     Constant,
+    CumulativeSum,
     Einsum,
     Elementwise,
     Function,
@@ -205,6 +206,13 @@ def _(layer: Reduce, source: Source) -> None:
         keep += ", dtype=torch.int32"
     given = f"{axes}{keep}".removeprefix(", ")
     source.hold(output, f"{text}.{name}({given})", x)
+
+
+@emit.register(CumulativeSum)
+def _(layer: CumulativeSum, source: Source) -> None:
+    """A method."""
+    x = source.take(source.inputs[0])
+    source.hold(source.outputs[0], f"{x.atom}.cumsum({layer.axis})", x)
 
 
 @emit.register(Matmul)
