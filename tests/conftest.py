@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -81,9 +81,21 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests have to say in a line, whichever process they ran in."""
+    """Print what tests have to say in a line or in a table, whichever process they ran in."""
+    tables: dict[str, list[Sequence[str]]] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
-            for name, line in getattr(report, "user_properties", ()):
-                if name == "summary" and getattr(report, "when", "") == "call":
-                    terminalreporter.write_line(line)
+            for name, said in getattr(report, "user_properties", ()):
+                if getattr(report, "when", "") != "call":
+                    continue
+                if name == "summary":
+                    terminalreporter.write_line(said)
+                if name == "table":
+                    title, heads, row = said
+                    tables.setdefault(title, [heads]).append(row)
+    for title, (heads, *rows) in tables.items():
+        terminalreporter.write_line(f"\n{title}")
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        for row in (heads, *sorted(rows)):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            terminalreporter.write_line("  ".join(cells).rstrip())

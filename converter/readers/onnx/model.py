@@ -28,6 +28,7 @@ from converter.readers.onnx.held import Kept, Pieces, Seen
 from converter.readers.onnx.lifting import Lift
 from converter.readers.onnx.messages import Document, Graph, Node, Tensor, malformed, read_document
 from converter.readers.onnx.sizes import Size, known
+from converter.readers.sharing import with_shared
 from converter.readers.strict import named, parse
 from converter.readers.tidying import tidied
 
@@ -59,7 +60,7 @@ def read(file: File) -> Model:
         source=_source(file, document),
         axes=tuple(_axes(value, lift) for value in inputs),
     )
-    return with_zeros(tidied(with_masks(model)))
+    return with_shared(with_zeros(tidied(with_masks(model))))
 
 
 def _axes(value: Value, lift: Lift) -> tuple[str, ...]:
