@@ -21,7 +21,7 @@ def _(layer: WithinLength, _around: Around) -> Part:
     """
     raise refusal(
         layer,
-        "the lengths of sequences as a tensor, of steps that come before the batch",
+        "lengths of sequences whose steps come before the batch",
         "--to pytorch and --to onnx can say it",
         "keras-lengths",
     )

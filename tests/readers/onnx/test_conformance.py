@@ -35,7 +35,7 @@ NAMES = sorted(GIVEN)
 WEIGHTS = ("W", "R", "B", "P")
 
 WITHOUT_KERAS = {
-    "test_lstm_with_peepholes": "the lengths of sequences as a tensor, of steps that come before the batch",
+    "test_lstm_with_peepholes": "lengths of sequences whose steps come before the batch",
 }
 """The cases that Keras has no layer for, and what the refusal says."""
 
