@@ -38,7 +38,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
     sizes = np.empty(len(lift.given(node, 0).sizes), object)
     sizes[:] = lift.given(node, 0).sizes
     start, end = node.attributes.get("start", 0), node.attributes.get("end")
-    return [kept(node.outputs[0], sizes[start:end], lambda: sizes)]
+    return [kept(node.outputs[0], sizes[start:end], None)]
 
 
 @lifts("Size")
@@ -46,7 +46,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
     whole: Any = 1
     for size in lift.given(node, 0).sizes:
         whole = size * whole
-    return [kept(node.outputs[0], np.array(whole, object), lambda: whole)]
+    return [kept(node.outputs[0], np.array(whole, object), None)]
 
 
 @lifts("ConstantOfShape")

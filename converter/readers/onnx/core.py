@@ -10,6 +10,7 @@ import numpy as np
 from converter.activations import LINEAR, Activation
 from converter.description import Activate, Dense, PReLU, Weight
 from converter.description.convolution import Windowed
+from converter.description.model import axis_of
 from converter.gates import AS_IS, TRANSPOSED, Form
 from converter.readers.onnx.held import Held, Known, Seen
 from converter.readers.onnx.lifting import Lift, lifts
@@ -153,7 +154,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
 def _(lift: Lift, node: Node) -> list[Held]:
     seen = lift.seen(node, 0)
     rank = len(seen.order)
-    axis = node.attributes.get("axis", -1 if lift.opset >= 13 else 1) % rank
+    axis = axis_of(node.attributes.get("axis", -1 if lift.opset >= 13 else 1), rank)
     kind = "softmax" if node.kind == "Softmax" else "log_softmax"
     axes = (axis,) if lift.opset >= 13 else tuple(range(axis, rank))
     own = sorted(seen.order[one] for one in axes)

@@ -21,9 +21,6 @@ from converter.readers.onnx.sizes import Size
 if TYPE_CHECKING:
     from converter.readers.onnx.lifting import Lift
 
-MOST = 2**26
-"""Elements of what a node makes larger than its inputs are."""
-
 Fold = Callable[..., Any]
 
 FOLDS: dict[str, Fold] = {}
@@ -54,23 +51,28 @@ def folded(lift: Lift, node: Node) -> list[Held] | None:
 
     _check_growth(lift, node, some)
     results = [np.asarray(one) for one in compute()]
+    # What is computed of results that are computed again would be so without end.
+    again = not any(one.again for one in some)
+    lift.folded += sum(one.size for one in results if not again)
+    if lift.folded > lift.most:
+        raise lift.refusal(node, f"constants of over {lift.most} elements, computed of each other")
     return [
-        kept(name, result, lambda k=k: compute()[k])  # type: ignore[misc]
+        kept(name, result, (lambda k=k: compute()[k]) if again else None)  # type: ignore[misc]
         for k, (name, result) in enumerate(zip(node.outputs, results, strict=False))
     ]
 
 
-def kept(name: str, result: Array, again: Callable[[], Array]) -> Known:
-    """A result in memory, or the way to it."""
+def kept(name: str, result: Array, again: Callable[[], Array] | None) -> Known:
+    """A result in memory if it is small or nothing gives it again; otherwise the way to it."""
     if result.dtype == object:
         flat = result.reshape(-1).tolist()
         if not any(isinstance(one, Size) for one in flat):
             return Known.of(result.astype(np.int64), name)
         return Known.of(result, name)
-    if result.size <= SMALL:
+    if result.size <= SMALL or again is None:
         return Known.of(result.copy(), name)
     stored = Stored(name, result.shape, result.dtype, lambda: np.asarray(again()))
-    return Known(stored, result.dtype.name)
+    return Known(stored, result.dtype.name, again=True)
 
 
 def _check_growth(lift: Lift, node: Node, given: Sequence[Known]) -> None:
@@ -89,7 +91,7 @@ def _check_growth(lift: Lift, node: Node, given: Sequence[Known]) -> None:
             most = counts[1] * (counts[0] // max(given[0].shape[0], 1) if given[0].shape else 1)
         else:
             most = prod(np.broadcast_shapes(*(one.shape for one in given)))
-    if most > MOST and most > 2 * sum(counts):
+    if most > lift.most and most > 2 * sum(counts):
         raise lift.refusal(node, f"a constant of {most} elements, made of {sum(counts)}")
 
 

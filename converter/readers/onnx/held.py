@@ -27,10 +27,12 @@ class Known:
 
     Attributes:
         dtype: "int64"; the array of sizes holds objects.
+        again: It is computed whenever it is read.
     """
 
     stored: Stored
     dtype: str
+    again: bool = False
 
     @classmethod
     def of(cls, array: Any, name: str = "", dtype: str = "") -> Known:

@@ -7,6 +7,7 @@ from typing import Any
 
 from converter.description import Embedding, Flip, Layer, Slice, Span, Split, Stack, Weight
 from converter.description.indexing import WHOLE
+from converter.description.model import axis_of
 from converter.readers.onnx.held import Filled, Held, Known, Pieces, Seen
 from converter.readers.onnx.lifting import Lift, lifts
 from converter.readers.onnx.messages import Node
@@ -24,7 +25,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
     if (packed := with_row(lift, node)) is not None:
         return [packed]
     rank = len(every[0].sizes)
-    axis = node.attributes.get("axis", 1) % rank
+    axis = axis_of(node.attributes.get("axis", 1), rank)
     if all(isinstance(one, Pieces) and one.axis == axis for one in every):
         return [Pieces(axis, tuple(part for one in every for part in one.parts))]
     if all(isinstance(one, Filled) for one in every) and len({one.number for one in every}) == 1:
@@ -38,7 +39,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
 @lifts("Gather")
 def _(lift: Lift, node: Node) -> list[Held]:
     held, index = lift.given(node, 0), lift.given(node, 1)
-    axis = node.attributes.get("axis", 0) % len(held.sizes)
+    axis = axis_of(node.attributes.get("axis", 0), len(held.sizes))
     if isinstance(held, Known) and not isinstance(index, Known):
         return [_embedded(lift, node, held, lift.as_seen(index, node), axis)]
     if not isinstance(index, Known):
@@ -97,9 +98,10 @@ def _(lift: Lift, node: Node) -> list[Held]:
     axes = lift.integers(node, 3, "axes") or list(range(len(starts)))
     steps = lift.integers(node, 4, "steps") or [1] * len(starts)
     rank = len(held.sizes)
+    own = [axis_of(axis, rank) for axis in axes]
     spans = {
-        axis % rank: _span(start, stop, step, held.sizes[axis % rank], lift, node)
-        for start, stop, axis, step in zip(starts, stops, axes, steps, strict=True)
+        axis: _span(start, stop, step, held.sizes[axis], lift, node)
+        for start, stop, axis, step in zip(starts, stops, own, steps, strict=True)
     }
     return [sliced(lift, node, held, spans)]
 
@@ -155,7 +157,7 @@ def sliced(lift: Lift, node: Node, held: Held, spans: dict[int, Span]) -> Held:
 @lifts("Split")
 def _(lift: Lift, node: Node) -> list[Held]:
     held = lift.given(node, 0)
-    axis = node.attributes.get("axis", 0) % len(held.sizes)
+    axis = axis_of(node.attributes.get("axis", 0), len(held.sizes))
     sizes = lift.integers(node, 1, "split")
     count, whole = len(node.outputs), held.sizes[axis]
     if sizes is None:

@@ -6,7 +6,6 @@ node: from what its inputs stand for to what its outputs do.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -57,12 +56,16 @@ from converter.readers.onnx.held import (
     Seen,
 )
 from converter.readers.onnx.messages import Graph, Node
+from converter.readers.onnx.naming import named_for
 from converter.readers.onnx.sizes import Size, Sizes, as_shape, known, numbers
 from converter.readers.strict import named
 
 Lifter = Callable[["Lift", Node], Sequence[Any]]
 
 LIFTERS: dict[str, Lifter] = {}
+
+FREE = 2**22
+"""Elements that a file may compute of constants, beside four times those that it stores."""
 
 RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 
@@ -100,6 +103,8 @@ class Lift:
         held: What each name stands for; None for one that is left out.
         calls: Those that are made, by their first output's name.
         sizes: Of each value, in its own order.
+        folded: Elements of constants that were computed and are kept.
+        most: Of these, as many as there may be.
         uses: How often each name of the file is read.
         makers: The node that gives each name.
         ordering: Names of which the order of the elements is asked for.
@@ -121,11 +126,14 @@ class Lift:
     value_names: set[str] = field(default_factory=set)
     made: dict[tuple[str, tuple[int, ...]], Value] = field(default_factory=dict)
     fresh: int = 0
+    folded: int = 0
+    most: int = FREE
 
     # Names of the file
 
     def run(self, graph: Graph) -> None:
         """Read the nodes of a graph."""
+        self.most += 4 * sum(prod(one.shape) for one in graph.stored.values())
         for name, stored in graph.stored.items():
             self.held[name] = Known(stored, stored.dtype.newbyteorder("=").name)
         for node in graph.nodes:
@@ -217,10 +225,12 @@ class Lift:
 
     # Values of the model
 
-    def as_seen(self, held: Held, node: Node) -> Seen:
+    def as_seen(self, held: Held | None, node: Node) -> Seen:
         """What is followed as a value of the model."""
         if isinstance(held, Seen):
             return held
+        if held is None:
+            raise self.damaged(node, "something that is left out")
         if isinstance(held, Pieces):
             values = [self.value(part) for part in held.parts]
             if len(values) == 1:
@@ -390,55 +400,3 @@ class Lift:
             hint="the file may be damaged; export the model again",
             code="onnx-graph",
         )
-
-
-OWN = frozenset(
-    {
-        "BatchNormalization",
-        "Conv",
-        "ConvTranspose",
-        "GRU",
-        "Gather",
-        "Gemm",
-        "InstanceNormalization",
-    }
-    | {"LSTM", "LayerNormalization", "MatMul", "MaxPool", "PRelu", "RNN"}
-)
-"""Kinds of nodes that are what a layer is called for; others stand around one."""
-
-PREFIXES = re.compile(r"^((StatefulPartitionedCall|PartitionedCall|functional|model)[_\d]*/)+")
-TAILS = re.compile(r"(__\d+|:\d+)+$")
-SCOPE = re.compile(r"'([^']*)'")
-
-
-def named_for(node: Node) -> str:
-    """What a layer is called whose node this is: by the module that it stands in, if it is said.
-
-    >>> named_for(Node("LSTM", "/encoder/lstm/LSTM", (), (), {}))
-    'encoder/lstm'
-    >>> named_for(Node("Squeeze", "/encoder/lstm/Squeeze_1", (), (), {}))
-    'encoder/lstm_squeeze'
-    >>> named_for(Node("LSTM", "node_LSTM_115", (), (), {}, "['', 'lstm', 'lstm']"))
-    'lstm'
-    >>> named_for(Node("Gemm", "", (), ("12",), {}))
-    'gemm'
-    """
-    kind = node.kind.split(":")[-1]
-    scopes = SCOPE.findall(node.scope)
-    if len(scopes) > 1:
-        module = ".".join(scopes[:-1]).split(".")
-        parts = list(dict.fromkeys(part for part in module if part))
-        if parts and kind not in OWN:
-            parts[-1] = f"{parts[-1]}_{kind.lower()}"
-        parts = parts or scopes[-1:]
-    else:
-        parts = [part for part in TAILS.sub("", node.name).split("/") if part]
-        if parts and parts[-1].split("_")[0] == kind:
-            parts.pop()
-            if parts and kind not in OWN:
-                parts[-1] = f"{parts[-1]}_{kind.lower()}"
-    name = PREFIXES.sub("", "/".join(parts))
-    ending = f"_{kind.lower()}"
-    if kind in OWN and name.endswith(ending) and len(name) > len(ending):
-        name = name[: -len(ending)]
-    return name or kind.lower()

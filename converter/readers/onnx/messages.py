@@ -356,16 +356,17 @@ class _Reading:
         said = {one.text(1): one.text(2) for one in map(_Message, message.messages(13))}
         location = said.get("location", "")
         try:
-            offset, length = int(said.get("offset", "0")), int(said.get("length", "-1"))
+            offset = int(said.get("offset", "0"))
+            length = int(said["length"]) if "length" in said else None
         except ValueError as error:
             raise malformed(self.file.path, f"tensor {named(name)}: {error}") from error
         if location not in self.beside:
             self.beside[location] = beside(self.file, location)
         other = self.beside[location]
-        if length < 0:
+        if length is None:
             kind = numpy_dtype(DTYPES[message.number(2)])
             length = prod(message.numbers(1)) * kind.itemsize
-        if offset < 0 or length > other.size - offset:
+        if offset < 0 or not 0 <= length <= other.size - offset:
             raise malformed(
                 self.file.path,
                 f"tensor {named(name)} is {length} bytes at {offset} of {other.path}, which has "

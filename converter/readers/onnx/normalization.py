@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from converter.description import BatchNormalization, LayerNormalization, Weight
+from converter.description.model import axis_of
 from converter.readers.onnx.core import shortest
 from converter.readers.onnx.held import Held, Known
 from converter.readers.onnx.lifting import Lift, lifts
@@ -44,7 +45,7 @@ def _weight(lift: Lift, node: Node, k: int) -> Weight:
 def _(lift: Lift, node: Node) -> list[Held]:
     seen = lift.seen(node, 0)
     rank = len(seen.order)
-    axis = node.attributes.get("axis", -1) % rank
+    axis = axis_of(node.attributes.get("axis", -1), rank)
     axes = tuple(range(axis, rank))
     if node.attributes.get("stash_type", 1) != 1 or any(node.outputs[1:]):
         raise lift.refusal(node, "its mean and deviation as outputs")

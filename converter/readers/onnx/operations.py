@@ -21,6 +21,7 @@ from converter.description import (
     Unequal,
     Value,
 )
+from converter.description.model import axis_of
 from converter.description.operations import Number
 from converter.readers.onnx.held import Filled, Held, Known, Seen
 from converter.readers.onnx.lifting import Lift, lifts
@@ -208,7 +209,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
     axes = lift.integers(node, 1, "axes")
     if not axes and node.attributes.get("noop_with_empty_axes", 0):
         return [held]
-    axes = sorted(axis % rank for axis in axes or range(rank))
+    axes = sorted(axis_of(axis, rank) for axis in axes or range(rank))
     keep = bool(node.attributes.get("keepdims", 1))
     kind = REDUCTIONS[node.kind]
     if isinstance(held, Pieces) and axes == [held.axis] and not keep and kind in MERGES:
@@ -256,7 +257,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
     if node.attributes.get("select_last_index", 0):
         raise lift.refusal(node, "select_last_index=1")
     seen = lift.seen(node, 0)
-    axis = seen.order[node.attributes.get("axis", 0) % len(seen.order)]
+    axis = seen.order[axis_of(node.attributes.get("axis", 0), len(seen.order))]
     keep = bool(node.attributes.get("keepdims", 1))
     layer = Reduce(
         name=lift.name(node),

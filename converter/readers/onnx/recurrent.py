@@ -37,8 +37,9 @@ from converter.readers.onnx.held import (
     Read,
     Seen,
 )
-from converter.readers.onnx.lifting import Lift, lifts, named_for
+from converter.readers.onnx.lifting import Lift, lifts
 from converter.readers.onnx.messages import Node
+from converter.readers.onnx.naming import named_for
 from converter.readers.onnx.packing import LENGTHS
 
 CELLS = {"LSTM": Cell.LSTM, "RNN": Cell.RNN}

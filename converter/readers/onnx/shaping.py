@@ -13,6 +13,7 @@ from converter.description import (
     Squeeze,
     ZeroPadding,
 )
+from converter.description.model import axis_of
 from converter.readers.onnx.held import Filled, Held, Known, Packed, Pieces, Seen
 from converter.readers.onnx.lifting import Lift, lifts
 from converter.readers.onnx.messages import Node
@@ -47,7 +48,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
     axes = lift.integers(node, 1, "axes")
     if axes is None:
         axes = [axis for axis, size in enumerate(held.sizes) if size == 1]
-    return [squeezed(lift, node, held, sorted(axis % rank for axis in axes))]
+    return [squeezed(lift, node, held, sorted(axis_of(axis, rank) for axis in axes))]
 
 
 def squeezed(lift: Lift, node: Node, held: Held, axes: list[int]) -> Held:
@@ -80,7 +81,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
     held = lift.given(node, 0)
     axes = lift.integers(node, 1, "axes") or []
     rank = len(held.sizes) + len(axes)
-    return [expanded(lift, node, held, sorted(axis % rank for axis in axes))]
+    return [expanded(lift, node, held, sorted(axis_of(axis, rank) for axis in axes))]
 
 
 def expanded(lift: Lift, node: Node, held: Held, axes: list[int]) -> Held:
@@ -100,7 +101,7 @@ def expanded(lift: Lift, node: Node, held: Held, axes: list[int]) -> Held:
 @lifts("Flatten")
 def _(lift: Lift, node: Node) -> list[Held]:
     held = lift.given(node, 0)
-    axis = node.attributes.get("axis", 1) % (len(held.sizes) + 1)
+    axis = axis_of(node.attributes.get("axis", 1), len(held.sizes) + 1)
     front, behind = product(held.sizes[:axis]), product(held.sizes[axis:])
     return [reshaped(lift, node, held, (front, behind))]
 

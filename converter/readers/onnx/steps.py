@@ -37,55 +37,52 @@ def unfolded(lift: Lift, node: Node, value: Value, target: Sizes) -> Seen | None
     if target[0] * target[1] != sizes[0]:
         return None
     front = target[:2]
+    needed = _needed(lift, value, front)
+    if needed is None:
+        return None
     made: dict[str, Value] = {}
-    if not _is_made(lift, value, front):
-        return None
-    whole = _unfold(lift, value, made)
-    if made.get(value.name) is None and whole == value:
-        return None
+    for call in needed:
+        if isinstance(call.layer, Regroup):
+            made[call.outputs[0].name] = call.inputs[0]
+            continue
+        inputs = tuple(made[one.name] for one in call.inputs)
+        results = lift.call(_each_step(call.layer), *inputs)
+        made.update((old.name, new.value) for old, new in zip(call.outputs, results, strict=True))
+    whole = made[value.name]
     own = lift.sizes[whole.name]
     return Seen(whole, tuple(range(len(own))), own)
 
 
-def _producer(lift: Lift, value: Value) -> Call | None:
-    return next((call for call in lift.calls.values() if value in call.outputs), None)
+def _needed(lift: Lift, value: Value, front: Sizes) -> list[Call] | None:
+    """The calls that make a value, from those on that make one axis of batch and time.
+
+    None where something else is needed, or does not do the same to each step.
+    """
+    wanted, calls = {value.name}, []
+    for call in reversed(lift.calls.values()):
+        if not any(one.name in wanted for one in call.outputs):
+            continue
+        calls.append(call)
+        wanted -= {one.name for one in call.outputs}
+        layer = call.layer
+        keeps = isinstance(layer, Recurrent) and (layer.stateful or layer.time_major)
+        if any(call.masks) or not call.inputs or keeps:
+            return None
+        if not isinstance(layer, Regroup):
+            wanted |= {one.name for one in call.inputs}
+        elif not _folds(lift, call, front):
+            return None
+    return None if wanted else calls[::-1]
 
 
 def _folds(lift: Lift, call: Call, front: Sizes) -> bool:
     """Whether a call makes one axis of batch and time."""
-    (x,) = call.inputs
-    sizes, (output,) = lift.sizes[x.name], call.outputs
+    (x,), (output,) = call.inputs, call.outputs
+    sizes = lift.sizes[x.name]
     return sizes[:2] == front and lift.sizes[output.name][1:] == sizes[2:]
 
 
-def _is_made(lift: Lift, value: Value, front: Sizes) -> bool:
-    """Whether a value is made, each step on its own, of values of (batch, time, ...)."""
-    call = _producer(lift, value)
-    if call is None or any(call.masks) or not call.inputs:
-        return False
-    if isinstance(call.layer, Regroup):
-        return _folds(lift, call, front)
-    if isinstance(call.layer, Recurrent) and (call.layer.stateful or call.layer.time_major):
-        return False
-    return all(_is_made(lift, one, front) for one in call.inputs)
-
-
-def _unfold(lift: Lift, value: Value, made: dict[str, Value]) -> Value:
-    if value.name in made:
-        return made[value.name]
-    call = _producer(lift, value)
-    if call is None:
-        return value
-    if isinstance(call.layer, Regroup):
-        made[value.name] = call.inputs[0]
-        return call.inputs[0]
-    inputs = tuple(_unfold(lift, one, made) for one in call.inputs)
-    results = lift.call(_each_step(lift, call.layer), *inputs)
-    made.update((old.name, new.value) for old, new in zip(call.outputs, results, strict=True))
-    return made[value.name]
-
-
-def _each_step(lift: Lift, layer: Layer) -> Layer:
+def _each_step(layer: Layer) -> Layer:
     """A layer for every step; itself where it does the same with more axes in front."""
     match layer:
         case Dense() | Embedding() | Masking() | Dropout() | Identity() | Combine():
