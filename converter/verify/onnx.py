@@ -1,8 +1,8 @@
 """Is an ONNX file the same model as its source?
 
-Its stored tensors must give back the source's arrays bit for bit, and what onnxruntime answers
-must be as near to the judge as float32 rounding explains. A file that `convert` wrote holds a test
-vector, with which it can be verified alone, too.
+Its stored tensors must give back the source's arrays bit for bit, what onnxruntime answers must be
+as near to the judge as float32 rounding explains, and read back it must mean the same. A file that
+`convert` wrote holds a test vector, with which it can be verified alone, too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from converter.verify.comparison import Expected, compare, compare_output, dtype
 from converter.verify.deviation import Kept, Rounded, deviation
 from converter.verify.inputs import cases
 from converter.verify.power import with_power
+from converter.verify.read_back import with_reading
 from converter.verify.rounding import ONNXRUNTIME
 from converter.verify.vector import read_vector, sampled
 from converter.verify.verdict import Comparison, Status, Verdict
@@ -74,7 +75,8 @@ def verify_onnx(
     decided = verdict if failure else _decided(verdict, coarsest(dtypes_of(model)))
     if decided.status is Status.DIFFERS:
         return replace(decided, layer=_first_difference(written, tensors, decided))
-    return with_power(decided, model, lambda drawn: _written_again(drawn, written.opset))
+    proved = with_power(decided, model, lambda drawn: _written_again(drawn, written.opset))
+    return with_reading(proved, model, path, inputs)
 
 
 def _written_again(model: Model, opset: int) -> list[Comparison]:
