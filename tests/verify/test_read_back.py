@@ -25,7 +25,6 @@ from tests.models_by_hand import Maker, chain
 from tests.targets.onnx.test_layers import after_a_mask
 from tests.targets.onnx.test_recurrent import MUTANTS
 
-
 DATA = Path(__file__).parents[1] / "data" / "keras3"
 
 
