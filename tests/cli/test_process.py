@@ -21,7 +21,7 @@ from converter import cli
 from converter.description import Value
 from tests.report.models import chain, dense
 
-def read(path, *, era=None, arch=None):
+def read(path, example_inputs=None, *, era=None, arch=None):
     return chain(Value("x", (None, 2)), *[dense(2, 2, name=f"dense_{k}") for k in range(5000)])
 
 converter.readers.read = read
@@ -96,7 +96,7 @@ import sys, time
 import converter.readers
 from converter import cli
 
-def read(path, *, era=None, arch=None):
+def read(path, example_inputs=None, *, era=None, arch=None):
     print("reading", file=sys.stderr, flush=True)
     time.sleep(60)
 
@@ -121,7 +121,7 @@ import sys
 import converter.readers
 from converter import cli
 
-def read(path, *, era=None, arch=None):
+def read(path, example_inputs=None, *, era=None, arch=None):
     raise ZeroDivisionError("nobody thought of this")
 
 converter.readers.read = read
