@@ -218,7 +218,8 @@ def _as_one_axis(call: Call, layer: BatchNormalization) -> Iterator[Call]:
         (permuted(f"{layer.name} axes back", back), output.shape),
     ]
     for number, (step, shape) in enumerate(steps, 1):
-        made = output if number == len(steps) else Value(step.name, shape, layer.dtype)
+        last = number == len(steps)
+        made = output if last else Value(f"{step.name}, step {number}", shape, layer.dtype)
         yield Call(step, (x,), (made,))
         x = made
 

@@ -6,6 +6,7 @@ defaults. Masks that Keras passes on by itself are not said.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,6 +35,9 @@ LOAD = f'''def load(path: Path = Path(__file__).with_name("{WEIGHTS}")) -> keras
     model.load_weights(path)
     return model
 '''
+
+AUTOMATIC = re.compile(r"(input|input_layer|keras_tensor)(_\d+)?|.+_input")
+"""Names of inputs that Keras makes."""
 
 STATES = ("h", "c")
 BOTH_STATES = {
@@ -161,7 +165,9 @@ class _Source:
         if value.dtype != "float32":
             given.append(f"dtype={text(value.dtype)}")
         given.append(f"name={text(name)}")
-        variable = self._named(value.name)
+        alone = len(self.graph.model.inputs) == 1
+        says_nothing = value.name == "x" or (alone and AUTOMATIC.fullmatch(value.name))
+        variable = self._named("inputs" if says_nothing else value.name)
         self.variables[value.name] = variable
         self.statements.append((variable, f"keras.Input({', '.join(given)})"))
         return variable

@@ -237,3 +237,32 @@ def test_what_no_module_computes_is_refused(arch: Callable[[Config], Path], tmp_
     )
     text = refused(nn.Linear(24, 2).state_dict(), flat, tmp_path, arch)
     assert text.startswith("error[flattened-channels]: layer 'f' puts channels in a row")
+
+
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_pytorch_to_keras_to_pytorch_gives_the_same_bits(
+    form: str, arch: Callable[[Config], Path], tmp_path: Path
+) -> None:
+    net = drawn(Tagger())
+    torch.save(net.state_dict(), tmp_path / "m.pt")
+    out = tmp_path / f"m.{form}"
+    converter.convert(tmp_path / "m.pt", arch=arch(TAGGER), to=form, out=out, verify=False)
+    made = converter.to_torch(out).state_dict()
+    names = {
+        "words": "embedding",
+        "lstm.*_l0": "first",
+        "lstm.*_l1": "second",
+        "norm": "norm",
+        "gru": "gru",
+        "rnn": "rnn",
+        "tag": "tag",
+    }
+    compared = 0
+    for name, tensor in net.state_dict().items():
+        module, _, own = name.partition(".")
+        level = f"{module}.*_l1" if "_l1" in own else f"{module}.*_l0"
+        layer_name = names.get(level) or names[module]
+        twin = made[f"{layer_name}.{own.replace('_l1', '_l0')}"]
+        assert twin.numpy().tobytes() == tensor.numpy().tobytes(), name
+        compared += 1
+    assert compared == len(made) == len(net.state_dict())
