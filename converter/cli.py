@@ -67,14 +67,14 @@ def convert(
     exit_zero: bool = False,
     format: Format = "text",
 ) -> int:
-    """Turn a saved Keras model into another form, and verify that it is the same model.
+    """Turn a model into another form, and verify that it is the same model.
 
     Ends with 0 if it is done and equal, 1 if the models differ, 2 for wrong usage, 3 if the model
     cannot be read or converted, 4 if it could not be decided.
 
     Args:
-        model: A saved Keras model; or, with --run-code, package.module:build, a function that
-            gives a torch.nn.Module and example inputs for it.
+        model: A saved Keras model, an ONNX file or a PyTorch checkpoint; or, with --run-code,
+            package.module:build, a function that gives a torch.nn.Module and example inputs for it.
         to: What it becomes. pytorch is a folder with model.py and model.safetensors; onnx is a
             file for onnxruntime and others; keras is a
             file for Keras 3, h5 one for tf_keras and Keras 3, weights.h5 the weights alone;
@@ -154,7 +154,7 @@ def inspect(
     what their names and shapes tell.
 
     Args:
-        model: A saved Keras model.
+        model: A saved Keras model, an ONNX file or a PyTorch checkpoint.
         values: Print the numbers of recurrent layers; by default those of small layers.
         era: The Keras whose meaning the model has, where the file says it wrongly.
         arch: The architecture of weights: JSON, YAML, or another saved model in any form.
@@ -212,7 +212,7 @@ def verify(
     4 if it could not be decided.
 
     Args:
-        original: A saved Keras model; alone, an ONNX file that convert wrote, which holds some
+        original: A saved model; alone, an ONNX file that convert wrote, which holds some
             inputs and the answers to them.
         artefact: What it became: the folder or the file that convert wrote.
         era: The Keras whose meaning the model has, where the file says it wrongly.
@@ -390,8 +390,8 @@ def make_app() -> App:
 
     app = App(
         name="ifco",
-        help="Open any saved Keras model with recurrent layers, turn it into PyTorch, "
-        "and prove that it is the same model.",
+        help="Move recurrent networks between Keras, PyTorch and ONNX, and prove that they "
+        "are the same.",
         help_epilogue="Every option can also stand in [tool.ifco] of pyproject.toml.",
         version=__version__,
         config=Configuration({name: options_of(command) for name, command in COMMANDS.items()}),
