@@ -62,6 +62,7 @@ def convolutional(k, shape=(4, 5, 4, 2)):
     yield "no_bias", of(use_bias=False)
     yield "conv_backwards", of(go_backwards=True, return_sequences=True)
     yield "softsign", of(activation="softsign", recurrent_activation="tanh")
+    yield "softmax", of(activation="softmax", padding="same")
     yield "hard", of(recurrent_activation="hard_sigmoid", size=3)
     yield "line", of(rank=1, size=2, shape=(4, 5, 2), padding="same", return_sequences=True)
     yield "line_strided", of(rank=1, size=3, shape=(4, 6, 2), strides=2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from converter.activations import SIGMOID, TANH
+from converter.activations import SIGMOID, TANH, Activation
 from converter.description import ConvDirection, ConvLSTM, Merge, Padding, Value
 from converter.gates import STATES, Cell, Form, bias_form, convolution_form
 from converter.targets.torch.emit import callable_text, emit
@@ -179,9 +179,10 @@ def _module(layer: ConvLSTM, direction: ConvDirection, part: str, source: Source
     if direction.bias is None:
         given.append("bias=False")
     if direction.activation != TANH:
-        given.append(f"activation={callable_text(direction.activation, source)}")
+        text = callable_text(_in_module(direction.activation, layer), source)
+        given.append(f"activation={text}")
     if direction.recurrent_activation != SIGMOID:
-        text = callable_text(direction.recurrent_activation, source)
+        text = callable_text(_in_module(direction.recurrent_activation, layer), source)
         given.append(f"recurrent_activation={text}")
     rates = {"input_rate": direction.dropout, "recurrent_rate": direction.recurrent_dropout}
     dropping = [f"{name}={rate:g}" for name, rate in rates.items() if rate]
@@ -200,3 +201,12 @@ def _module(layer: ConvLSTM, direction: ConvDirection, part: str, source: Source
         parameters,
         part=part,
     )
+
+
+def _in_module(activation: Activation, layer: ConvLSTM) -> Activation:
+    """An activation of a state that has its channels in front of the axes in space."""
+    if layer.channels_first or not activation.axes:
+        return activation
+    rank = layer.rank + 2
+    moved = [(0, *range(2, rank), 1)[axis] for axis in activation.axes]
+    return Activation.of(activation.kind, axis=moved[0] if len(moved) == 1 else tuple(moved))
