@@ -140,7 +140,9 @@ RECURRENT: dict[str, Case] = {
     ),
     "zeros as states": Case(
         lstm(),
-        lambda m, x: m.rnn(x, (x.new_zeros(1, len(x), 4), x.new_zeros(1, len(x), 4)))[0][:, -1],
+        lambda m, x: m.rnn(x, (x.new_zeros(1, x.size(0), 4), x.new_zeros(1, x.size(0), 4)))[0][
+            :, -1
+        ],
         X,
         (ONE,),
     ),
@@ -230,6 +232,20 @@ RECURRENT: dict[str, Case] = {
             "select Slice",
             "select_1 Slice",
             "add Combine",
+        ),
+    ),
+    "the last state at each step": Case(
+        lambda: {
+            "encoder": nn.GRU(3, 4, batch_first=True),
+            "decoder": nn.GRU(4, 3, batch_first=True),
+        },
+        lambda m, x: m.decoder(m.encoder(x)[1][-1].unsqueeze(1).repeat(1, 6, 1))[0],
+        X,
+        (
+            "encoder GRU(4)",
+            "unsqueeze ExpandDims",
+            "repeat Repeat",
+            "decoder GRU(3, return_sequences)",
         ),
     ),
     "an encoder and a decoder": Case(

@@ -79,6 +79,17 @@ def learned(m: Any, x: Tensor) -> Tensor:
     return F.linear(x, m.rnn.weight_ih_l0 * 2)
 
 
+def looped(m: Any, x: Tensor) -> Tensor:
+    h = x.new_zeros(x.size(0), 4)
+    for step in x.unbind(1):
+        h = m.cell(step, h)
+    return h
+
+
+def learned_state(m: Any, x: Tensor) -> Tensor:
+    return m.rnn(x, (m.count[None, None].expand(1, x.size(0), 3),) * 2)[0]
+
+
 class Counting(Written):
     """What it runs is called forward, since torch.export keeps the lines of such alone."""
 
@@ -127,6 +138,14 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, nn.Module], tuple[Tensor, ...]
         (X,),
         "attention",
         "return m.attend(x, x, x, key_padding_mask=x[:, :, 0] > 0)[0]",
+    ),
+    (looped, {"cell": nn.GRUCell(3, 4)}, (X,), "cell-loop", "h = m.cell(step, h)"),
+    (
+        learned_state,
+        {"rnn": nn.LSTM(3, 3, batch_first=True)},
+        (X,),
+        "repeat",
+        "return m.rnn(x, (m.count[None, None].expand(1, x.size(0), 3),) * 2)[0]",
     ),
     (learned, rnn(), (X,), "computed-weight", "return F.linear(x, m.rnn.weight_ih_l0 * 2)"),
 ]

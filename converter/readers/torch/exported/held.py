@@ -74,6 +74,11 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A result that is not made, since no layer gives it: the places of a maximum."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sorted:
     """What has its examples in another order."""
 
@@ -103,6 +108,7 @@ Lifted = (
     | Filled
     | Order
     | Counted
+    | Unread
     | Sorted
     | Packed
     | Parameter

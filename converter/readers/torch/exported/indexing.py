@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from converter.description import (
     Concatenate,
     Flip,
+    Repeat,
     Slice,
     Span,
     Split,
@@ -15,7 +16,15 @@ from converter.description import (
     Value,
 )
 from converter.description.indexing import WHOLE
-from converter.readers.torch.exported.held import Held, Lifted, Stacked, computing, whole, without
+from converter.readers.torch.exported.held import (
+    Held,
+    Lifted,
+    Stacked,
+    Unread,
+    computing,
+    whole,
+    without,
+)
 from converter.readers.torch.exported.lifting import Lifting, lifts, refusal
 from converter.readers.torch.exported.traced import Ref, Size, Step
 
@@ -25,7 +34,9 @@ def _(lifting: Lifting, step: Step) -> Lifted:
     """One of several results."""
     several = lifting.of(step["x"])
     assert isinstance(several, tuple)
-    return several[step["index"]]  # type: ignore[no-any-return]
+    index = step["index"]
+    result: Lifted = several[index] if index < len(several) else Unread()
+    return result
 
 
 @lifts("aten.select")
@@ -154,3 +165,33 @@ def _(lifting: Lifting, step: Step) -> Lifted:
     layer = Flip(name=lifting.name(step), axes=own, **computing(held.value.dtype))
     (value,) = lifting.call(layer, (held.value,), held.value.dtype)
     return Held(value, held.axes, held.sizes)
+
+
+@lifts("aten.repeat", "aten.expand", "aten.repeat_interleave", "aten.tile")
+def _(lifting: Lifting, step: Step) -> Lifted:
+    """A tensor several times beside itself, along fixed axes."""
+    lifted = lifting.of(step["self"])
+    wanted = step.result.sizes
+    held = lifting.tensor(step["self"])
+    if held.sizes == wanted:
+        return lifted
+    stretched = [
+        axis for axis, (old, new) in enumerate(zip(held.sizes, wanted, strict=False)) if old != new
+    ]
+    times = wanted[stretched[0]] if len(held.sizes) == len(wanted) else None
+    one = len(stretched) == 1 and held.sizes[stretched[0]] == 1 and isinstance(times, int)
+    if not one:
+        raise refusal(
+            step,
+            f"a tensor of {', '.join(map(str, held.sizes))} made one of "
+            f"{', '.join(map(str, wanted))}",
+            "repeat a fixed number of times along one axis, or let an operation broadcast it",
+            "repeat",
+        )
+    assert isinstance(times, int)
+    dtype = held.value.dtype
+    layer = Repeat(
+        name=lifting.name(step), times=times, axis=held.axes[stretched[0]], **computing(dtype)
+    )
+    (value,) = lifting.call(layer, (held.value,), dtype)
+    return Held(value, held.axes, wanted)

@@ -244,3 +244,14 @@ def _state(lifting: Lifting, own: Sequence[Value | None]) -> Iterator[Value]:
             name=name, function=Function.ZEROS_LIKE, operands=(None,), **computing(known.dtype)
         )
         yield from lifting.call(layer, (known,), known.dtype)
+
+
+@lifts("aten.lstm_cell", "aten.gru_cell", "aten.rnn_tanh_cell", "aten.rnn_relu_cell")
+def _(_lifting: Lifting, step: Step) -> Lifted:
+    """A cell in a loop, which a trace shows step by step for one number of steps."""
+    raise refusal(
+        step,
+        "a cell of one step, and a loop that fixes how many there are",
+        "nn.LSTM, nn.GRU and nn.RNN run the loop; their weights are the cell's, with _l0 behind",
+        "cell-loop",
+    )
