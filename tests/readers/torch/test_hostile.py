@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -264,3 +266,47 @@ def test_code_that_unpacks_without_end_is_not_unpacked() -> None:
         assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def bombs() -> dict[str, tuple[bytes, str]]:
+    """Files that would run something, or take all memory or time."""
+    marking = pickle.dumps({"a": Marking("marker")}, 2)
+    wide = PREFIX + b"}" * 499_000
+    nested = PREFIX + b"]" * 200_000 + b"a" * 199_999 + b"."
+    claim = PREFIX + b"X\xff\xff\xff\x7f."
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w") as zipped:
+        zipped.writestr("m/data.pkl", bytes(200 * 2**20), zipfile.ZIP_DEFLATED, 1)
+    huge = {"a": entry_of(shape=[2**31, 2**31], data_offsets=[0, 2**62])}
+    return {
+        "zip": (archive(marking), "pickle-global"),
+        "legacy": (legacy(marking), "pickle-global"),
+        "wide": (archive(wide, storages={}), "pickle"),
+        "nested": (archive(nested, storages={}), "checkpoint"),
+        "claim": (archive(claim), "pickle"),
+        "bomb": (bomb.getvalue(), "compression"),
+        "huge": (safetensors(huge), "safetensors"),
+        "good": (archive(), "1 tensors"),
+    }
+
+
+def test_nothing_runs_and_little_memory_and_time_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "valid").write_bytes(archive())
+    for name, (data, _) in bombs().items():
+        (tmp_path / name).write_bytes(data)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.readers.torch.watched", tmp_path / "valid"),
+            *(tmp_path / name for name in bombs()),
+        ],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {
+        line.split(" ", 1)[0]: line.split(" ", 1)[1].strip() for line in done.stdout.splitlines()
+    }
+    assert found == {name: code for name, (_, code) in bombs().items()}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*bombs(), "valid"])
