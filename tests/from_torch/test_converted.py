@@ -13,7 +13,7 @@ from torch import nn
 
 import converter
 from converter.activations import ACTIVATIONS, Activation
-from converter.description import Model, Recurrent
+from converter.description import Dropout, Model, Recurrent
 from converter.errors import UnsupportedError
 from converter.gates import Cell
 from converter.readers.torch.exported.activations import activation_of
@@ -34,6 +34,7 @@ FILES = (
     "keras3/rnn_activations.keras",
     "keras3/bidirectional_gru_before_merges.keras",
     "keras3/bidirectional_states.keras",
+    "keras3/lstm_dropout.keras",
     "keras3/masked_words.keras",
     "keras3/masked_steps.keras",
     "tfkeras/masks_joined.h5",
@@ -78,6 +79,34 @@ def test_a_cell_comes_back_with_its_activation_and_its_reset() -> None:
         if isinstance(layer, Recurrent)
     ]
     assert kinds == ["hard_sigmoid", "relu", "tanh", "softsign"]
+
+
+def dropped(model: Model) -> list[tuple[object, ...]]:
+    """What layers drop in training: a rate, the shape of its mask, and of states."""
+    found: list[tuple[object, ...]] = []
+    for layer in model.layers:
+        if isinstance(layer, Dropout):
+            found.append((layer.rate, layer.noise_shape))
+        if isinstance(layer, Recurrent) and layer.forward.recurrent_dropout:
+            one = layer.forward
+            found.append((one.dropout, one.recurrent_dropout, one.drops))
+    return found
+
+
+def test_what_is_dropped_in_training_comes_back() -> None:
+    model = converter.read(DATA / "keras3" / "lstm_dropout.keras")
+    back = read_back(model)
+    assert any(len(one) == 3 for one in dropped(back))
+    inside = [one for one in dropped(model) if len(one) == 3]
+    assert [one for one in dropped(back) if len(one) == 3] == inside
+    alone = [
+        (layer.forward.dropout, (None, 1, None))
+        for layer in model.layers
+        if isinstance(layer, Recurrent)
+        and layer.forward.dropout
+        and not layer.forward.recurrent_dropout
+    ]
+    assert [one for one in dropped(back) if len(one) == 2 and one[1]] == alone
 
 
 def made(text: str, model: Model) -> nn.Module:

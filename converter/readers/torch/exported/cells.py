@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from converter.activations import Activation
-from converter.description import Direction, Merge, Recurrent, Value
+from converter.description import Direction, Dropout, Drops, Merge, Noise, Recurrent, Value
 from converter.gates import LAYOUTS, STATES, Cell, bias_form, kernel_form
 from converter.readers.torch.exported.held import (
     Held,
     Lifted,
     Stacked,
+    computing,
     settings,
     weight_of,
     whole,
@@ -35,6 +36,25 @@ KINDS = {
     "ActivatedRNN": (Cell.RNN, CELLS),
 }
 """The cell of each module, and whose layout its weights have."""
+
+
+DROPS = {"": Drops.SEQUENCE, "gate": Drops.GATE, "step": Drops.STEP}
+
+
+@lifts("ifco.shared_dropout")
+def _(lifting: Lifting, step: Step) -> Lifted:
+    """A Dropout whose mask is shared along some axes."""
+    held = lifting.tensor(step["x"])
+    value = lifting.plain(held)
+    layer = Dropout(
+        name=lifting.name(step),
+        noise=Noise.DROPOUT,
+        rate=step["rate"],
+        noise_shape=tuple(None if size < 0 else size for size in step["shape"]),
+        **computing(value.dtype),
+    )
+    (value,) = lifting.call(layer, (value,), value.dtype)
+    return whole(value, held.sizes)
 
 
 @lifts("ifco.own")
@@ -124,4 +144,7 @@ def _direction(step: Step, weights: Sequence[Parameter], backwards: bool) -> Dir
         activation=activation,
         recurrent_activation=recurrent_activation,
         go_backwards=backwards,
+        dropout=step["dropout"],
+        recurrent_dropout=step["recurrent_dropout"],
+        drops=DROPS[step["drops"]],
     )

@@ -7,7 +7,7 @@ code; its name alone says nothing. What is not is traced like any other code.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import CodeType, FunctionType
@@ -19,9 +19,16 @@ from torch import Tensor, nn
 from converter.activations import SIGMOID, TANH, Activation
 from converter.readers.torch.exported.activations import activation_of
 from converter.readers.torch.exported.whole import LIBRARY
-from converter.targets.torch import modules
+from converter.targets.torch import dropout_modules, modules
 
 CELLS = ("ActivatedLSTM", "ActivatedGRU", "ResetBeforeGRU", "ActivatedRNN")
+DROPPING = ("DropoutLSTM", "DropoutGRU", "DropoutRNN", *(f"Dropout{name}" for name in CELLS))
+
+OURS: Mapping[str, type] = {
+    **{name: getattr(modules, name) for name in (*CELLS, "SharedDropout")},
+    **{name: getattr(dropout_modules, name) for name in DROPPING},
+}
+"""The classes that are known again."""
 
 States = Tensor | tuple[Tensor, ...] | None
 
@@ -44,7 +51,12 @@ def _shape(
 
 LIBRARY.define(  # type: ignore[no-untyped-call]
     "own(str kind, Tensor x, Tensor? mask, Tensor[] states, Tensor[] weights, "
-    "bool has_biases, bool batch_first, bool from_state, str activations) -> Tensor[]"
+    "bool has_biases, bool batch_first, bool from_state, str activations, "
+    "float dropout, float recurrent_dropout, str drops) -> Tensor[]"
+)
+LIBRARY.define("shared_dropout(Tensor x, float rate, int[] shape) -> Tensor")  # type: ignore[no-untyped-call]
+torch.library.register_fake(
+    "ifco::shared_dropout", lambda x, rate, shape: x.new_empty(x.shape), lib=LIBRARY
 )
 torch.library.register_fake("ifco::own", _shape, lib=LIBRARY)
 
@@ -56,11 +68,10 @@ def kept(module: nn.Module) -> Iterator[None]:
         spaces: dict[int, dict[str, Any]] = {}
         for part in module.modules():
             kind = type(part)
-            if kind.__name__ in CELLS and _same(kind, getattr(modules, kind.__name__)):
-                activations = _activations(part)
-                if activations is not None:
-                    part.forward = partial(_cell, part, activations)
-                    undo.callback(part.__dict__.pop, "forward")
+            forward = _forward(part) if _same(kind, OURS.get(kind.__name__)) else None
+            if forward is not None:
+                part.forward = forward
+                undo.callback(part.__dict__.pop, "forward")
             space = getattr(kind.forward, "__globals__", {})
             spaces[id(space)] = space
         for space in spaces.values():
@@ -70,15 +81,33 @@ def kept(module: nn.Module) -> Iterator[None]:
         yield
 
 
+def _forward(part: Any) -> Callable[..., Any] | None:
+    """What stands for the forward of a module of ours; None if it is not what we write."""
+    if type(part).__name__ == "SharedDropout":
+        return partial(_shared_dropout, part)
+    if isinstance(part, nn.RNNBase):
+        return partial(_dropping, part)
+    activations = _activations(part)
+    return None if activations is None else partial(_cell, part, activations)
+
+
 def _same(one: object, known: object) -> bool:
     """Whether a function, or a class with all its functions, has the code of ours."""
     if isinstance(known, FunctionType):
         return isinstance(one, FunctionType) and _code(one.__code__) == _code(known.__code__)
+    if isinstance(known, property | staticmethod):
+        inside = "fget" if isinstance(known, property) else "__func__"
+        own, ours = getattr(one, inside, None), getattr(known, inside)
+        return type(one) is type(known) and (own is ours or _same(own, ours))
     if not isinstance(known, type) or not isinstance(one, type):
         return False
-    if known is nn.Module:
+    if known.__module__.startswith("torch."):
         return one is known
-    functions = {name: value for name, value in vars(known).items() if callable(value)}
+    functions = {
+        name: value
+        for name, value in vars(known).items()
+        if callable(value) or isinstance(value, property)
+    }
     settings = [name for name in ("gates", "states", "biases") if name in vars(known)]
     return (
         all(_same(vars(one).get(name), value) for name, value in functions.items())
@@ -131,7 +160,7 @@ def _cell(
     biased = len(weights) > 2 * len(module.directions)
     sequence, last = _called(
         module,
-        type(module).__name__,
+        type(module).__name__.removeprefix("Dropout"),
         x,
         mask,
         _begin(module, x, len(module.directions), module.states, initial),
@@ -146,7 +175,7 @@ def _cell(
 def _masked(
     module: Any,
     x: Tensor,
-    mask: Tensor,
+    mask: Tensor | None,
     initial: States = None,
     from_state: bool = False,
     keep_c: bool = False,
@@ -158,6 +187,24 @@ def _masked(
     options = module.bias, from_state, _text(TANH, SIGMOID)
     sequence, last = _called(module, module.mode, x, mask, begin, weights, *options)
     return sequence, last if keep_c else last[0]
+
+
+def _dropping(
+    module: Any,
+    x: Tensor,
+    initial: States = None,
+    mask: Tensor | None = None,
+    from_state: bool = False,
+) -> tuple[Tensor, Any]:
+    """As `RecurrentDropout.forward` of a module of torch.nn."""
+    return _masked(module, x, mask, initial, from_state, keep_c=module.states == 2)
+
+
+def _shared_dropout(module: Any, x: Tensor) -> Tensor:
+    """As `SharedDropout.forward`."""
+    shape = [-1 if size is None else size for size in module.shape]
+    given: Tensor = torch.ops.ifco.shared_dropout(x, float(module.rate), shape)
+    return given
 
 
 def _begin(module: Any, x: Tensor, directions: int, states: int, initial: States) -> list[Tensor]:
@@ -180,7 +227,20 @@ def _called(
     activations: str,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     own: Callable[..., list[Tensor]] = torch.ops.ifco.own
+    dropping = type(module).__name__ in DROPPING
+    drops = "gate" if dropping and module.each_gate else ""
     sequence, *last = own(
-        kind, x, mask, states, weights, has_biases, module.batch_first, from_state, activations
+        kind,
+        x,
+        mask,
+        states,
+        weights,
+        has_biases,
+        module.batch_first,
+        from_state,
+        activations,
+        float(module.input_rate) if dropping else 0.0,
+        float(module.recurrent_rate) if dropping else 0.0,
+        "step" if dropping and module.each_step else drops,
     )
     return sequence, tuple(last)
