@@ -63,7 +63,6 @@ EXECUTED = (
     "cudnn/cudnn_lstm.h5",
     "keras3/attention_masked.keras",
     "keras3/attention_heads_masked.keras",
-    "keras3/masked_steps.keras",
     "keras215/operations_around_cells.keras",
     "keras215/operations_of_shapes.h5",
 )
