@@ -6,6 +6,7 @@ Each test is a row of the table that stands at the end of pytest's output.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 import converter
 from converter.description import Model, Recurrent, Weight
 from tests.from_torch.forwards import RECURRENT
+from tests.models_by_hand import random_model
 from tests.round_trips.trips import DIRECTIONS, bits, distance, taken, trip
 
 DATA = Path(__file__).parents[1] / "data"
@@ -80,7 +82,12 @@ def as_float32(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-MODELS = {name: saved(name) for name in SAVED} | {name: module(name) for name in MODULES}
+MODELS: dict[str, Callable[[], Model]] = {
+    **{name: saved(name) for name in SAVED},
+    **{name: module(name) for name in MODULES},
+    **{f"random {seed}": partial(random_model, seed) for seed in range(8)},
+}
+"""The last: one to four layers of any cell, which nobody wrote."""
 
 
 TITLE = "There and back: the same bits in every array, the same answers to 1e-12"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -89,8 +90,15 @@ def bits(model: Model, form: str) -> list[bytes]:
     )
 
 
-def trip(model: Model, home: str, via: str) -> Trip:
-    """The model in its home's form, through another framework's, and home again."""
+def trip(model: Model, home: str, via: str, inputs: int = 4) -> Trip:
+    """The model in its home's form, through another framework's, and home again.
+
+    Args:
+        model: Of any source.
+        home: Where it begins and ends.
+        via: Where it goes.
+        inputs: How many cases of a verification both are held against.
+    """
     try:
         begin = taken(model, home)
         end = taken(taken(begin, via), home)
@@ -98,12 +106,12 @@ def trip(model: Model, home: str, via: str) -> Trip:
     except ConverterError as error:
         return Trip(refused=error.code)
     lost = len([one for one in before if one not in after]) + abs(len(before) - len(after))
-    return Trip(lost=lost, distance=distance(begin, end))
+    return Trip(lost=lost, distance=distance(begin, end, inputs))
 
 
-def distance(one: Model, other: Model) -> float:
+def distance(one: Model, other: Model, count: int = 4) -> float:
     """How far the answers of two models are from each other, as a part of the largest."""
-    inputs = list(cases(one))[:4]
+    inputs = list(islice(cases(one), count))
     far = scale = 0.0
     pairs = zip(*(answers_of_judge(Judge(model), inputs) for model in (one, other)), strict=True)
     for own, others in pairs:
