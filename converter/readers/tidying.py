@@ -121,8 +121,9 @@ class _Tidying:
         if call.masks and self._masked_last(at, call, layer, returned, last):
             return
         if layer.return_state:
-            returned, last = self._last_steps(call, layer, returned, last)
+            self._last_steps(call, layer, returned, last)
             call = self.calls[at]
+            returned, last = call.outputs[:count], call.outputs[count:]
             uses = self._uses()
         sequences = any(uses[value.name] for value in returned)
         if not sequences:
@@ -141,10 +142,10 @@ class _Tidying:
         layer: Recurrent,
         returned: tuple[Value, ...],
         last: tuple[Value, ...],
-    ) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+    ) -> None:
         """`y[:, -1]` of a direction that ends there is its h."""
         if call.masks:
-            return returned, last
+            return
         time = 0 if layer.time_major else 1
         each = STATES[layer.cell]
         for k, (value, direction) in enumerate(zip(returned, layer.directions, strict=True)):
@@ -152,10 +153,9 @@ class _Tidying:
             wanted = (*(WHOLE,) * time, ended)
             for reader in self._readers(value):
                 items = reader.layer.items if isinstance(reader.layer, Slice) else ()
-                if items == wanted and not self._is_output(reader.outputs[0]):
-                    self._replace(reader.outputs[0], last[k * each])
-                    self.calls.remove(reader)
-        return returned, last
+                if items == wanted:
+                    whole = next(one for one in self.calls if value in one.outputs)
+                    self._same(reader, whole.outputs[len(returned) + k * each])
 
     def _masked_last(
         self,
@@ -240,8 +240,22 @@ class _Tidying:
             if not isinstance(call.layer, Flip) or call not in self.calls:
                 continue
             for reader in self._readers(call.outputs[0]):
+                self._read_backwards(reader, call, call.layer.axes)
+            for reader in self._readers(call.outputs[0]):
                 if isinstance(reader.layer, Flip) and reader.layer.axes == call.layer.axes:
                     self._same(reader, call.inputs[0])
+
+    def _read_backwards(self, reader: Call, flip: Call, axes: tuple[int, ...]) -> None:
+        """A layer in one direction, of what is turned round in time."""
+        layer = reader.layer
+        if not isinstance(layer, Recurrent) or layer.backward is not None or reader.masks:
+            return
+        time = (0,) if layer.time_major else (1,)
+        if axes == time and reader.inputs[0] == flip.outputs[0]:
+            backwards = not layer.forward.go_backwards
+            turned = replace(layer, forward=replace(layer.forward, go_backwards=backwards))
+            inputs = (flip.inputs[0], *reader.inputs[1:])
+            self.calls[self.calls.index(reader)] = replace(reader, layer=turned, inputs=inputs)
 
 
 def _merge_of(layer: Layer, rank: int) -> Merge | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from converter.description import (
     CategoryEncoding,
     Concatenate,
     Dropout,
+    Elementwise,
     Embedding,
     ExpandDims,
     Flatten,
@@ -185,13 +187,16 @@ def filled(model: Model, batch: int, time: int) -> list[tuple[int, ...]]:
 
     The axis that is named so is `batch` long, or else the first, and every axis of its name.
     """
+    often = Counter(name for own in model.axes for name in set(own))
     names = dict(zip((value.name for value in model.inputs), model.axes, strict=False))
     first = model.axes[0][0] if model.axes and model.axes[0] else ""
     if any("batch" in own for own in model.axes):
         first = "batch"
     shapes = []
     for value in model.inputs:
-        own = names.get(value.name) or ("",) * len(value.shape)
+        own = names.get(value.name, ())
+        if not any(name and (often[name] > 1 or name == first) for name in own):
+            own = ("",) * len(value.shape)  # its names say nothing of other inputs
         free = (
             batch if (name == first if name and first else axis == 0) else time
             for axis, name in enumerate(own)
@@ -320,7 +325,9 @@ def index_bounds(model: Model) -> Mapping[str, int]:
             limit = layer.rows
         elif isinstance(layer, CategoryEncoding):
             limit = layer.depth
-        elif isinstance(layer, MOVERS) and any(value.name in bounds for value in call.outputs):
+        elif isinstance(layer, (*MOVERS, Elementwise)) and any(
+            value.name in bounds for value in call.outputs
+        ):
             limit = min(bounds[value.name] for value in call.outputs)
         else:
             continue

@@ -138,7 +138,7 @@ class Pieces:
 class Filled:
     """One number everywhere, in a shape that may not be known."""
 
-    number: float | int | bool
+    number: float | int | bool | Size
     dtype: str
     sizes: Sizes
 

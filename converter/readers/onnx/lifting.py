@@ -153,7 +153,7 @@ class Lift:
             if results is None:
                 results = followed(self, node)
             if results is None and lifter is None:
-                raise self.refusal(node, f"a node of the kind {node.kind}, which is not read")
+                raise self.refusal(node, f"a {node.kind} of what is no constant")
             if results is None and lifter is not None:
                 check_taken(self, node)
                 results = lifter(self, node)

@@ -24,8 +24,9 @@ from converter.readers.onnx import (  # noqa: F401  each family registers its re
     recurrent,
     shaping,
 )
+from converter.readers.onnx.folds import FOLDS
 from converter.readers.onnx.held import Kept, Pieces, Seen
-from converter.readers.onnx.lifting import Lift
+from converter.readers.onnx.lifting import LIFTERS, Lift
 from converter.readers.onnx.messages import Document, Graph, Node, Tensor, malformed, read_document
 from converter.readers.onnx.sizes import Size, known
 from converter.readers.sharing import with_shared
@@ -49,6 +50,7 @@ def read(file: File) -> Model:
     _count(document.graph, lift)
     pairs = _kept(document)
     inputs = tuple(_inputs(document.graph, lift, pairs))
+    _check_kinds(document.graph, lift)
     lift.run(document.graph)
     outputs, renamed = _outputs(document.graph, lift, pairs)
     calls = tuple(_renamed(call, renamed) for call in lift.calls.values())
@@ -76,6 +78,18 @@ def _source(file: File, document: Document) -> Source:
         sha256=file.sha256 if len(files) == 1 else sha256_of(files),
         version=document.producer,
     )
+
+
+LOOPS = frozenset({"If", "Loop", "Scan"})
+"""Kinds that are named first where a file has several that are not read."""
+
+
+def _check_kinds(graph: Graph, lift: Lift) -> None:
+    """Refuse nodes of a kind that is not read, before any other is."""
+    kinds = {*LIFTERS, *FOLDS, *packing.FOLLOWED}
+    unread = [node for node in graph.nodes if node.kind not in kinds]
+    for node in sorted(unread, key=lambda node: node.kind not in LOOPS)[:1]:
+        raise lift.refusal(node, f"a node of the kind {node.kind}, which is not read")
 
 
 def _count(graph: Graph, lift: Lift) -> None:

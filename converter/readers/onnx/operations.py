@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from converter.activations import Activation
 from converter.description import (
@@ -18,15 +19,17 @@ from converter.description import (
     Pool,
     Reduce,
     Reduction,
+    Rescaling,
     Unequal,
     Value,
 )
 from converter.description.model import axis_of
 from converter.description.operations import Number
-from converter.readers.onnx.held import Filled, Held, Known, Seen
+from converter.readers.onnx.held import SMALL, Filled, Held, Known, Seen
 from converter.readers.onnx.lifting import Lift, lifts
 from converter.readers.onnx.messages import DTYPES, Node
 from converter.readers.onnx.packing import chosen
+from converter.readers.onnx.sizes import Size
 
 # fmt: off
 FUNCTIONS: Mapping[str, Function] = {
@@ -84,6 +87,8 @@ def _(lift: Lift, node: Node) -> list[Held]:
         for k in (0, 1):
             if (biased := with_bias(lift, node, k)) is not None:
                 return [biased]
+    if (rescaled := _rescaled(lift, node)) is not None:
+        return [rescaled]
     every = [_operand(lift, node, k) for k in range(len(node.inputs))]
     seen = [one for one in every if isinstance(one, Seen)]
     if node.kind == "Div" and not all(one.dtype.startswith("float") for one in seen):
@@ -101,6 +106,28 @@ def _(lift: Lift, node: Node) -> list[Held]:
     return [lift.ordered(lift.call(layer, *values)[0], order)]
 
 
+def _rescaled(lift: Lift, node: Node) -> Seen | None:
+    """A product or a sum with one number for each element of the last axis."""
+    for k in (0, 1) if node.kind in ("Mul", "Add") else ():
+        held, other = lift.given(node, k), lift.given(node, 1 - k)
+        if not isinstance(held, Seen) or not isinstance(other, Known) or other.is_symbolic:
+            continue
+        rank, size = len(held.order), other.shape[-1] if other.shape else 0
+        fits = 1 < size == other.count <= SMALL and held.sizes[-1] == size
+        if not fits or len(other.shape) > rank or held.order[-1] != rank - 1:
+            continue
+        numbers = tuple(float(one) for one in other.read().reshape(-1))
+        before = lift.producer(held)
+        layer = before.layer if before is not None and lift.once(node.inputs[k]) else None
+        if node.kind == "Add" and isinstance(layer, Rescaling) and layer.offset == (0.0,):
+            return lift.amend(held, replace(layer, offset=numbers))
+        name = lift.name(node)
+        scale, offset = (numbers, (0.0,)) if node.kind == "Mul" else ((1.0,), numbers)
+        made = Rescaling(name=name, dtype=held.dtype, scale=scale, offset=offset)
+        return lift.ordered(lift.call(made, held.value)[0], held.order)
+    return None
+
+
 def _operand(lift: Lift, node: Node, k: int) -> Seen | Number:
     """A tensor, or a number where it is one for all."""
     held = lift.given(node, k)
@@ -108,7 +135,8 @@ def _operand(lift: Lift, node: Node, k: int) -> Seen | Number:
     rank = max((len(one.sizes) for one in others if not isinstance(one, Known)), default=0)
     if isinstance(held, Filled) and len(held.sizes) <= rank:
         wide = zip(reversed(held.sizes), reversed(_widest(others)), strict=False)
-        if all(size in (1, other) for size, other in wide):
+        alike = all(size in (1, other) for size, other in wide)
+        if alike and not isinstance(held.number, Size):
             return held.number
     if isinstance(held, Known) and held.count == 1 and len(held.shape) <= rank:
         number = held.items()[0]

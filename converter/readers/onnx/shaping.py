@@ -6,13 +6,17 @@ from converter.description import (
     Concatenate,
     ExpandDims,
     Flatten,
+    Flip,
     Layer,
     Regroup,
     RepeatVector,
     Reshape,
+    Slice,
+    Span,
     Squeeze,
     ZeroPadding,
 )
+from converter.description.indexing import WHOLE
 from converter.description.model import axis_of
 from converter.readers.onnx.held import Filled, Held, Known, Packed, Pieces, Seen
 from converter.readers.onnx.lifting import Lift, lifts
@@ -72,8 +76,43 @@ def squeezed(lift: Lift, node: Node, held: Held, axes: list[int]) -> Held:
         return Pieces(held.axis - behind, tuple(lift.as_seen(part, node) for part in parts))
     seen = lift.as_seen(held, node)
     gone = tuple(sorted(seen.order[axis] for axis in axes))
+    if (taken := _taken(lift, node, seen, gone)) is not None:
+        return taken
     layer = Squeeze(name=lift.name(node), axes=gone)
     return lift.left(seen, lift.call(layer, seen.value)[0], gone)
+
+
+def _taken(lift: Lift, node: Node, seen: Seen, gone: tuple[int, ...]) -> Seen | None:
+    """`x[:, -1:]` without its axis is `x[:, -1]`."""
+    call = lift.producer(seen)
+    if call is None or not isinstance(call.layer, Slice):
+        return None
+    items = list(call.layer.items)
+    if any(isinstance(item, int) for item in items) or max(gone) >= len(items):
+        return None
+    for axis in gone:
+        item = items[axis]
+        start = item.start or 0 if isinstance(item, Span) else 0
+        if item not in (Span(start, start + 1), Span(-1), Span(None, 1)):
+            return None
+        items[axis] = start
+    while items[-1] == WHOLE:
+        items.pop()
+    layer = Slice(name=lift.name(node), items=tuple(items))
+    return lift.left(seen, lift.call(layer, call.inputs[0])[0], gone)
+
+
+@lifts("ReverseSequence")
+def _(lift: Lift, node: Node) -> list[Held]:
+    seen, lengths = lift.seen(node, 0), lift.given(node, 1)
+    axis = axis_of(node.attributes.get("time_axis", 0), len(seen.order))
+    every = isinstance(lengths, Filled) and lengths.number == seen.sizes[axis]
+    if isinstance(lengths, Known):
+        every = all(one == seen.sizes[axis] for one in lengths.items())
+    if not every:
+        raise lift.refusal(node, "sequences that are reversed within their lengths")
+    layer = Flip(name=lift.name(node), axes=(seen.order[axis],))
+    return [lift.ordered(lift.call(layer, seen.value)[0], seen.order)]
 
 
 @lifts("Unsqueeze")
@@ -236,8 +275,7 @@ def _(lift: Lift, node: Node) -> list[Held]:
     sizes = tuple(other if size == 1 else size for size, other in zip(own, wanted, strict=True))
     if isinstance(held, Known | Filled) and (isinstance(held, Filled) or held.count == 1):
         number = held.number if isinstance(held, Filled) else held.items()[0]
-        if not isinstance(number, Size):
-            return [Filled(number, held.dtype, sizes)]
+        return [Filled(number, held.dtype, sizes)]
     if sizes == held.sizes:
         return [held]
     vector = isinstance(held, Pieces) and held.axis == 1 and len(held.parts) == 1

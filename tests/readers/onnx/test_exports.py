@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx import helper
 
 import converter
 from converter.description import Model, Recurrent, WithinLength
 from converter.errors import UnsupportedError
+from converter.targets.keras import write_model
 from scripts.test_data.exported import FOLDER, Export, answers, as_trace
 from scripts.test_data.exported import exports as made
-from tests.readers.onnx.nodes import distance
+from tests.readers.onnx.nodes import distance, graph, ran
 
 FLOAT32 = 1e-6
 """Of the largest output: measured below 4e-7."""
@@ -129,3 +131,85 @@ def test_lengths_of_packed_sequences_are_a_mask(traced: Path) -> None:
     assert lstm.mask == made.outputs[0]
     source = converter.to_torch_source(model)
     assert "torch.arange(x.shape[1], device=x.device) < " in source
+
+
+OF_KERAS = {
+    "keras_lstm": ["Recurrent", "Dense"],
+    "keras_stacked": ["Recurrent", "Recurrent"],
+    "keras_both_ways": ["Recurrent", "Dense"],
+    "keras_backwards": ["Recurrent", "Rescaling"],
+    "keras_started": ["Recurrent"],
+}
+"""What tf2onnx writes with a recurrent node, in layers."""
+
+
+@pytest.mark.parametrize("name", OF_KERAS)
+def test_what_tf2onnx_writes_is_read_as_layers_of_keras(name: str) -> None:
+    recorded = np.load(FOLDER / f"{name}.npz")
+    model = converter.read(FOLDER / f"{name}.onnx")
+    assert [type(one).__name__ for one in model.layers] == OF_KERAS[name]
+    inputs = [recorded[key] for key in recorded if key.startswith("x.")]
+    expected = [recorded[key] for key in recorded if key.startswith("y.")]
+    assert distance(converter.judge(model, *inputs), expected) < FLOAT32
+    written = write_model(model)
+    stored = Counter(
+        np.ascontiguousarray(array).tobytes()
+        for placement in written.placements
+        for _, array in placement.tensors()
+    )
+    arrays = Counter(recorded[key].tobytes() for key in recorded if key.startswith("w."))
+    if name != "keras_backwards":  # tf2onnx has multiplied its normalization out
+        assert stored == arrays
+
+
+def test_what_reads_backwards_is_a_layer_that_does() -> None:
+    (layer, _) = converter.read(FOLDER / "keras_backwards.onnx").layers
+    assert isinstance(layer, Recurrent)
+    assert layer.forward.go_backwards
+
+
+def test_a_loop_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        converter.read(FOLDER / "keras_gru.onnx")
+    assert caught.value.context == "a node of the kind Loop, which is not read"
+
+
+def quantized(kind: str) -> bytes:
+    """An LSTM of which W is of 8 bits."""
+    generator = np.random.default_rng(3)
+    stored = {
+        "q": generator.integers(-128, 128, (1, 12, 4)).astype(np.int8),
+        "s": np.array(0.013, np.float32),
+        "z": np.array(3, np.int8),
+        "R": generator.normal(size=(1, 12, 3)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["W"]),
+        helper.make_node("LSTM", ["x", "W", "R"], ["", "h"], hidden_size=3),
+    ]
+    if kind:
+        whole = ["x", "q", "q", "", "", "", "", "", "s", "z", "s", "z"]
+        nodes = [helper.make_node(kind, whole, ["", "h"], domain="com.microsoft", hidden_size=3)]
+    return graph(nodes, {"x": ("time", "batch", 4)}, {"h": (1, "batch", 3)}, stored)
+
+
+def test_weights_of_8_bits_are_what_they_stand_for() -> None:
+    x = np.random.default_rng(4).normal(size=(5, 2, 4)).astype(np.float32)
+    file = quantized("")
+    assert distance(converter.judge(converter.read(file), x), ran(file, x)) < FLOAT32
+
+
+def test_a_node_that_computes_in_8_bits_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        converter.read(quantized("DynamicQuantizeLSTM"))
+    said = "a node of the kind com.microsoft:DynamicQuantizeLSTM, which is not read"
+    assert caught.value.context == said
+
+
+def test_half_precision_is_refused_by_name() -> None:
+    node = helper.make_node("Relu", ["x"], ["y"])
+    file = graph([node], {"x": (["n", 3], "float16")}, {"y": (["n", 3], "float16")}, {})
+    with pytest.raises(UnsupportedError) as caught:
+        converter.read(file)
+    assert caught.value.message == "input 'x' of the model in memory is not read"
+    assert caught.value.context == "a tensor of float16"
