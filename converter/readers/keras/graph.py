@@ -40,6 +40,7 @@ from converter.readers.keras.execution import Node
 from converter.readers.keras.inputs import input_value, named_input
 from converter.readers.keras.layers import KINDS, build, build_one
 from converter.readers.keras.masked import JOINING, check_unrolled, makes_mask, zeroes_turned
+from converter.readers.keras.masked import refusal as mask_refusal
 from converter.readers.keras.masks import Masks, Stated
 from converter.readers.keras.nodes import CONSTANT, refusal
 from converter.readers.keras.numbering import INPUT, first_calls
@@ -203,8 +204,12 @@ class _Graph:
         """The outputs of what was built."""
         match layer:
             case Recurrent() if zeroes_turned(part.config, layer):
-                if self._masks.of_steps(inputs, stated) is not None:
-                    return self._call_chain(part, apart(layer), inputs, time, stated)
+                masked = self._masks.of_steps(inputs, stated) is not None
+                if masked and time:
+                    raise mask_refusal(part.where, "unroll=True, and a call without a mask before")
+                if masked or len(part.calls) > 1:  # the same layers for each
+                    chain = self._layers[part] = apart(layer)
+                    return self._call_chain(part, chain, inputs, time, stated)
             case Chain() | TwoChains():
                 return self._call_chain(part, layer, inputs, time, stated)
             case Described():

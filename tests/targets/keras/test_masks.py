@@ -16,8 +16,10 @@ from converter.description import (
     Combination,
     Combine,
     Concatenate,
+    Flip,
     JoinMasks,
     Masking,
+    Merge,
     Model,
     Unequal,
     Value,
@@ -26,6 +28,9 @@ from converter.errors import UnsupportedError
 from converter.gates import Cell
 from converter.runtimes.keras import Job, run
 from converter.targets.keras import Dialect, write_model
+from converter.targets.keras.masks import Masks, masks_of
+from converter.verify import Status
+from converter.verify.keras import verify_file
 from tests.models_by_hand import Maker, called, graph
 from tests.targets.keras.keras_files import FLOAT32, largest, put
 
@@ -59,8 +64,6 @@ def decoder() -> Model:
 
 
 def both_directions() -> Model:
-    from converter.description import Merge
-
     first = masking("masking", X)
     layer = Maker(2).recurrent(
         "both", Cell.GRU, 3, 4, merge=Merge.CONCAT, return_sequences=True, zero_output_for_mask=True
@@ -81,16 +84,64 @@ def joined() -> Model:
 
 def made_by_hand() -> Model:
     """A mask of another tensor than the layer's input, which no layer passes on."""
+    made, mask = by_hand()
+    last = with_mask(called(Maker(4).lstm("lstm", 3, 4), X), mask)
+    return graph([X, Y], [*made, last], last.outputs)
+
+
+def by_hand() -> tuple[list[Call], Value]:
+    """A mask of y alone, and what makes it."""
     unequal = called(Unequal(name="unequal", number=0.0), Y)
     unequal = replace(unequal, outputs=(replace(unequal.outputs[0], dtype="bool"),))
     whole = called(AnyOf(name="any_of"), unequal.outputs[0])
     whole = replace(whole, outputs=(replace(whole.outputs[0], dtype="bool"),))
-    last = with_mask(called(Maker(4).lstm("lstm", 3, 4), X), whole.outputs[0])
-    return graph([X, Y], [unequal, whole, last], last.outputs)
+    return [unequal, whole], whole.outputs[0]
+
+
+def handed_on() -> Model:
+    """A product that knows no masks, of what Keras hands the stated mask on to."""
+    made, mask = by_hand()
+    sequence = called(Maker(5).lstm("lstm", 3, 4, return_sequences=True), X)
+    dense = called(Maker(6).dense("dense", 4, 4), sequence.outputs[0])
+    product = Combine(name="product", combination=Combination.MULTIPLY)
+    last = called(product, sequence.outputs[0], dense.outputs[0])
+    return graph([X, Y], [*made, with_mask(sequence, mask), dense, last], last.outputs)
+
+
+def turned() -> Model:
+    """A mask from its end to its beginning."""
+    made, mask = by_hand()
+    turn = called(Flip(name="turn", axes=(1,)), mask)
+    turn = replace(turn, outputs=(replace(turn.outputs[0], dtype="bool"),))
+    last = with_mask(called(Maker(7).lstm("lstm", 3, 4), X), turn.outputs[0])
+    return graph([X, Y], [*made, turn, last], last.outputs)
+
+
+def both_repeating() -> Model:
+    """Two directions that repeat what is masked, where Bidirectional of Keras 3 returns zeros."""
+    model = both_directions()
+    *rest, last = model.calls
+    layer = replace(last.layer, zero_output_for_mask=False)
+    return replace(model, calls=(*rest, replace(last, layer=layer)))
+
+
+def both_kept() -> Model:
+    """Two directions that keep their states and return them."""
+    x = Value("x", (4, 5, 3))
+    first = masking("masking", x)
+    layer = Maker(8).recurrent(
+        "both", Cell.LSTM, 3, 4, merge=Merge.SUM, stateful=True, return_state=True
+    )
+    last = with_mask(called(layer, first.outputs[0]), first.outputs[1])
+    return graph([x], [first, last], last.outputs)
 
 
 MODELS = {
     "masked": masked,
+    "handed_on": handed_on,
+    "turned": turned,
+    "both_repeating": both_repeating,
+    "both_kept": both_kept,
     "decoder": decoder,
     "both_directions": both_directions,
     "joined": joined,
@@ -168,21 +219,30 @@ def test_a_layer_that_keras_3_would_mask_and_the_model_does_not_is_refused() -> 
     )
 
 
-def test_a_product_that_skips_masked_steps_in_keras_3_alone_is_refused() -> None:
-    one, other = masking("masking_x", X), masking("masking_y", Y)
+def test_a_product_of_other_ranks_that_skips_masked_steps_in_keras_3_alone_is_refused() -> None:
+    one = masking("masking_x", X)
     layer = Combine(name="product", combination=Combination.MULTIPLY)
-    last = called(layer, one.outputs[0], other.outputs[0])
-    model = graph([X, Y], [one, other, last], last.outputs)
+    last = called(layer, one.outputs[0], Value("z", (None, 3)))
+    model = graph([X, Value("z", (None, 3))], [one, last], last.outputs)
     assert "layer 'product' would be given another mask in Keras" in refused(model)
 
 
-def test_masked_steps_that_repeat_the_state_are_refused_in_two_directions() -> None:
-    model = both_directions()
-    *rest, last = model.calls
-    layer = replace(last.layer, zero_output_for_mask=False)
-    assert "layer 'both' cannot be written for Keras" in refused(
-        replace(model, calls=(*rest, replace(last, layer=layer)))
-    )
+def test_a_file_in_which_keras_masks_what_the_model_does_not_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("converter.runtimes.keras.is_here", lambda: False)
+    model = handed_on()
+    path = put(write_model(model), tmp_path / "model.keras")
+    assert verify_file(model, path).status is Status.EQUAL
+
+    def careless(model: Model) -> Masks:
+        found = masks_of(model)
+        found.bare.clear()  # the product is a layer of Keras 3
+        return found
+
+    monkeypatch.setattr("converter.targets.keras.graph.masks_of", careless)
+    path = put(write_model(model), tmp_path / "other.keras")
+    assert verify_file(model, path).status is Status.DIFFERS
 
 
 def test_a_mask_as_an_output_is_refused() -> None:

@@ -21,6 +21,7 @@ from converter.description import (
     Weight,
 )
 from converter.errors import UnsupportedError
+from tests.models_by_hand import Maker, called, graph
 from tests.targets.torch.by_hand import chain, lstm, weight
 
 
@@ -190,3 +191,18 @@ def test_no_name_of_a_file_reaches_the_source_as_code(name):
     assert len(text.splitlines()) <= len(converter.to_torch_source(plain).splitlines()) + 2
     x = torch.ones(1, 5)
     assert converter.to_torch(model)(x).shape == (1, 2)
+
+
+def test_a_sequence_and_a_state_have_each_a_name_of_its_own():
+    maker = Maker()
+    x, y, z = (Value(name, (None, None, 3)) for name in "xyz")
+    first = called(maker.gru("first", 3, 4, return_state=True), x)
+    second = called(maker.gru("second", 3, 4, return_state=True), y)
+    settings = {"return_state": True, "return_sequences": True}
+    third = called(maker.gru("third", 3, 4, **settings), z, second.outputs[1])
+    fourth = called(maker.gru("fourth", 3, 4), z, first.outputs[1])
+    calls = [first, second, third, fourth]
+    lines = forward_of(graph([x, y, z], calls, [*third.outputs, *fourth.outputs]))
+    given = [line.split(" = ")[0].split(", ") for line in lines if " = " in line]
+    assert len(given) == 4
+    assert all(len(set(names)) == len(names) for names in given)
