@@ -25,6 +25,7 @@ from converter.description import (
 )
 from converter.description.model import axis_of
 from converter.description.operations import Number
+from converter.dtypes import FLOATS
 from converter.readers.onnx.held import SMALL, Filled, Held, Known, Seen
 from converter.readers.onnx.lifting import Lift, lifts
 from converter.readers.onnx.messages import DTYPES, Node
@@ -199,8 +200,8 @@ def _(lift: Lift, node: Node) -> list[Held]:
     seen = lift.as_seen(held, node)
     if dtype == seen.dtype:
         return [seen]
-    if not dtype:
-        raise lift.refusal(node, f"a cast to type {node.attributes['to']}")
+    if not dtype or (dtype in FLOATS and dtype != "float32"):
+        raise lift.refusal(node, f"a cast to {dtype or 'another type'}; what is read is in float32")
     if dtype == "bool" and seen.dtype != "bool":
         unequal = Unequal(name=lift.name(node), number=0.0)
         return [lift.ordered(lift.call(unequal, seen.value)[0], seen.order)]

@@ -278,15 +278,25 @@ def _(lift: Lift, node: Node) -> list[Held]:
         return [Filled(number, held.dtype, sizes)]
     if sizes == held.sizes:
         return [held]
-    vector = isinstance(held, Pieces) and held.axis == 1 and len(held.parts) == 1
-    if vector and len(sizes) == 3 and isinstance(sizes[1], int) and sizes[::2] == held.sizes[::2]:
-        layer = RepeatVector(name=lift.name(node), n=sizes[1])
-        return [lift.call(layer, lift.value(held.parts[0]))[0]]
+    if isinstance(held, Pieces) and (repeated := _repeated(lift, node, held, sizes)) is not None:
+        return [repeated]
     if isinstance(held, Known) and not held.is_symbolic:
         array = held.read()
         if (array == array.flat[0]).all():
             return [Filled(array.flat[0].item(), held.dtype, sizes)]
     raise lift.refusal(node, f"a tensor of {_shown(held.sizes)} repeated to {_shown(sizes)}")
+
+
+def _repeated(lift: Lift, node: Node, held: Pieces, sizes: Sizes) -> Seen | None:
+    """(B, 1, F) or (1, B, F) as (B, n, F) or (n, B, F): RepeatVector; None for anything else."""
+    axis = held.axis
+    times = sizes[axis]
+    rest = (*sizes[:axis], 1, *sizes[axis + 1 :])
+    if len(sizes) != 3 or axis == 2 or not isinstance(times, int) or rest != held.sizes:
+        return None
+    layer = RepeatVector(name=lift.name(node), n=times)
+    (result,) = lift.call(layer, lift.value(held.parts[0]))
+    return result if axis == 1 else lift.ordered(result, (1, 0, 2))
 
 
 @lifts("Pad")

@@ -213,3 +213,14 @@ def test_half_precision_is_refused_by_name() -> None:
         converter.read(file)
     assert caught.value.message == "input 'x' of the model in memory is not read"
     assert caught.value.context == "a tensor of float16"
+
+
+def test_a_part_in_half_precision_is_refused_by_name() -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["half"], to=10),
+        helper.make_node("Relu", ["half"], ["above"]),
+        helper.make_node("Cast", ["above"], ["y"], to=1),
+    ]
+    with pytest.raises(UnsupportedError) as caught:
+        converter.read(graph(nodes, {"x": ("n", 3)}, {"y": ("n", 3)}, {}))
+    assert caught.value.context == "a cast to float16; what is read is in float32"

@@ -111,8 +111,8 @@ def test_a_layer_keeps_its_name_and_says_what_its_arrays_are_called() -> None:
 
 
 OTHERWISE = (
-    "attention_masked", "cells_states", "frozen", "lora_of_kernels", "lstm_states", "masked_steps",
-    "masks_joined", "normalization_found", "shared_layer", "states",
+    "attention_masked", "autoencoder", "cells_states", "frozen", "lora_of_kernels", "lstm_states",
+    "masked_steps", "masks_joined", "normalization_found", "shared_layer", "states",
 )  # fmt: skip
 """Models that mean the same in other layers: ONNX has no Dropout, Normalization or Attention, and a
 node for each call of a layer."""
