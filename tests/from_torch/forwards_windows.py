@@ -20,6 +20,12 @@ def packed(m: Any, x: Tensor, lengths: Tensor, *hx: Any, **options: Any) -> Any:
     return m.rnn(pack_padded_sequence(x, lengths, **given), *hx)
 
 
+def frames(m: Any, x: Tensor) -> Tensor:
+    batch, time, *picture = x.shape
+    y = m.net(x.view(batch * time, *picture)).view(batch, time, -1)
+    return m.rnn(y)[0][:, -1]
+
+
 def padded(m: Any, x: Tensor, lengths: Tensor) -> Tensor:
     y, _ = packed(m, x, lengths)
     return pad_packed_sequence(y, batch_first=True, total_length=x.size(1))[0]
@@ -90,6 +96,32 @@ WINDOWS: dict[str, Case] = {
             "pool GlobalPooling",
             "pool_permute Permute",
             "flatten Flatten",
+        ),
+    ),
+    "pictures one after another": Case(
+        lambda: {
+            "net": nn.Sequential(
+                nn.Conv2d(3, 4, 3, padding=1),
+                nn.BatchNorm2d(4),
+                nn.ReLU(),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Flatten(),
+                nn.Linear(4, 3),
+            ),
+            "rnn": nn.LSTM(3, 4, batch_first=True),
+        },
+        frames,
+        (sequence(2, 7, 3, 5, 6),),
+        (
+            "args_0_permute Permute",
+            "net/0 TimeDistributed",
+            "net/1 TimeDistributed",
+            "net/2 Activate",
+            "net/3 TimeDistributed",
+            "net/3_permute Permute",
+            "net/4 Reshape",
+            "net/5 Dense",
+            ONE,
         ),
     ),
     "three axes": Case(

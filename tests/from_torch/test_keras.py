@@ -37,7 +37,7 @@ BACKENDS = {
         "steps one by one",
         "a CNN-LSTM",
         "a network of pictures",
-        "each channel by itself",
+        "pictures one after another",
         "normalized layers",
         "a transformer's layer",
         "two packed layers of both",

@@ -14,6 +14,7 @@ from converter.description import (
     ZeroPadding,
 )
 from converter.gates import AS_IS, depthwise_form, permuted
+from converter.readers.torch.exported.each_step import each_step
 from converter.readers.torch.exported.held import (
     Held,
     Lifted,
@@ -26,6 +27,7 @@ from converter.readers.torch.exported.traced import Step
 
 
 @lifts("aten.conv1d", "aten.conv2d", "aten.conv3d")
+@each_step
 def _(lifting: Lifting, step: Step) -> Lifted:
     """A convolution; zeros around it that no padding of Keras says are a layer before it."""
     kernel = lifting.required(step, step["weight"])
@@ -101,6 +103,7 @@ def _padding(
 
 
 @lifts("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
+@each_step
 def _(lifting: Lifting, step: Step) -> Lifted:
     """A transposed convolution without padding; with it, where Keras says the same."""
     kernel = lifting.required(step, step["weight"])

@@ -12,12 +12,14 @@ from converter.description import (
     RMSNormalization,
 )
 from converter.gates import AS_IS
+from converter.readers.torch.exported.each_step import each_step
 from converter.readers.torch.exported.held import Held, Lifted, settings, weight_of
 from converter.readers.torch.exported.lifting import Lifting, lifts, refusal
 from converter.readers.torch.exported.traced import Step
 
 
 @lifts("aten.batch_norm", "aten._native_batch_norm_legit_no_training")
+@each_step
 def _(lifting: Lifting, step: Step) -> Lifted:
     """By the statistics that were learnt, along axis 1."""
     held = lifting.tensor(step["input"])
@@ -75,6 +77,7 @@ def _(lifting: Lifting, step: Step) -> Lifted:
 
 
 @lifts("aten.group_norm", "aten.instance_norm")
+@each_step
 def _(lifting: Lifting, step: Step) -> Lifted:
     """Over groups of channels; one channel is one group in InstanceNorm."""
     held = lifting.tensor(step["input"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from converter.description import AdaptivePooling, GlobalPooling, Layer, Padding, Pool, Pooling
 from converter.readers.torch.exported.convolution import each, with_channels_last
+from converter.readers.torch.exported.each_step import each_step
 from converter.readers.torch.exported.held import Held, Lifted, computing
 from converter.readers.torch.exported.lifting import Lifting, lifts, refusal
 from converter.readers.torch.exported.traced import Step
@@ -16,6 +17,7 @@ RANKS = (1, 2, 3)
     *(f"aten.max_pool{rank}d" for rank in RANKS[1:]),
     *(f"aten.avg_pool{rank}d" for rank in RANKS),
 )
+@each_step
 def _(lifting: Lifting, step: Step) -> Lifted:
     """Windows that lie within the input; or, of odd size and beside each other, around it."""
     rank = int(step.operation[-2])
@@ -57,6 +59,7 @@ def _(lifting: Lifting, step: Step) -> Lifted:
     *(f"aten.adaptive_avg_pool{rank}d" for rank in RANKS),
     *(f"aten.adaptive_max_pool{rank}d" for rank in RANKS),
 )
+@each_step
 def _(lifting: Lifting, step: Step) -> Lifted:
     """As many places as are asked for; one place is the pooling of everything."""
     rank = int(step.operation[-2])

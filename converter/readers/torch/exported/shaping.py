@@ -65,6 +65,12 @@ def _ordered(lifting: Lifting, step: Step, order: list[int]) -> Lifted:
         rest = [axis for axis in order if axis != lifted.axis]
         if rest == sorted(rest):
             return Stacked(lifted.parts, order.index(lifted.axis))
+    if isinstance(lifted, Merged) and order[0] == 0:
+        inner = lifted.inner
+        rows = (0, 1, *(axis + 1 for axis in order[1:]))
+        sizes = tuple(inner.sizes[axis] for axis in rows)
+        held = Held(inner.value, tuple(inner.axes[axis] for axis in rows), sizes)
+        return Merged(held, step.result.sizes)
     held = lifting.tensor(step["self"])
     return Held(held.value, tuple(held.axes[axis] for axis in order), step.result.sizes)
 
@@ -199,6 +205,12 @@ def _(lifting: Lifting, step: Step) -> Lifted:
     lifted = lifting.of(step["self"])
     if axis == 0 and isinstance(lifted, Held):
         return Stacked((lifted,))
+    if isinstance(lifted, Merged) and axis:
+        value = lifting.plain(lifted.inner)
+        wide = ExpandDims(name=lifting.name(step), axes=(axis + 1,), **computing(value.dtype))
+        (value,) = lifting.call(wide, (value,), value.dtype)
+        sizes = (*lifted.inner.sizes[:2], *step.result.sizes[1:])
+        return Merged(whole(value, sizes), step.result.sizes)
     if isinstance(lifted, Parameter):
         return lifting.fixed(lifted.name.replace(".", "/"), np.expand_dims(lifted.read(), axis))
     value = lifting.plain(lifting.tensor(step["self"]))
