@@ -1,4 +1,4 @@
-"""What the classes for masks and other activations cost beside nn.LSTM.
+"""What the classes for masks and other activations cost beside nn.LSTM, nn.GRU and nn.RNN.
 
 Each is called as the generated code calls it, in alternating rounds; a ratio is that of one round.
 With one thread, time is that of the CPU alone, so that other work on the machine counts less.
@@ -14,7 +14,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name that PyTorch users know
 from torch import Tensor, nn
 
-from converter.targets.torch.modules import ActivatedLSTM, masked
+from converter.targets.torch.modules import (
+    ActivatedGRU,
+    ActivatedLSTM,
+    ActivatedRNN,
+    ResetBeforeGRU,
+    masked,
+)
 
 STEPS = 100
 UNITS = (64, 128, 256)
@@ -23,7 +29,7 @@ Call = Callable[[], object]
 
 
 def calls(batch: int, units: int) -> dict[str, Call]:
-    """What is measured, each by its name; "nn.LSTM" is what the others are held against."""
+    """What is measured, each by its name; some are what the others are held against."""
     torch.manual_seed(0)
     x = torch.randn(batch, STEPS, units)
     lengths = torch.randint(STEPS // 2, STEPS + 1, (batch, 1))
@@ -32,27 +38,39 @@ def calls(batch: int, units: int) -> dict[str, Call]:
     lstm, both = (
         nn.LSTM(units, units, batch_first=True, bidirectional=two) for two in (False, True)
     )
-    gates: dict[str, nn.Module] = {
-        "hard_sigmoid of Keras 3": _activated(units, 1),
-        "hard_sigmoid of Keras 2": _activated(units, 1.2),
+    gates = {
+        "hard_sigmoid of Keras 3": _activated(ActivatedLSTM, units, 1),
+        "hard_sigmoid of Keras 2": _activated(ActivatedLSTM, units, 1.2),
+        "GRU, hard_sigmoid of Keras 2": _activated(ActivatedGRU, units, 1.2),
+        "GRU, reset before": ResetBeforeGRU(units, units, batch_first=True),
+        "SimpleRNN, softsign": ActivatedRNN(units, units, batch_first=True, activation=F.softsign),
     }
     compiled: dict[str, Call] = {}
     if batch > 1:  # it takes minutes, once for each length of a loop that is unrolled
         (name, module), *_ = gates.items()
         compiled[f"{name}, compiled"] = _compiled(module, x)
+    plain = {
+        kind.__name__: _calling(kind(units, units, batch_first=True), x)
+        for kind in (nn.GRU, nn.RNN)
+    }
     found: dict[str, Call] = {
         "nn.LSTM": lambda: lstm(x),
+        **{f"nn.{name}": call for name, call in plain.items()},
         "masked at the end": lambda: masked(lstm, x, right),
         "masked in between": lambda: masked(lstm, x, holes),
         "masked, with the last c": lambda: masked(lstm, x, right, keep_c=True),
         "bidirectional": lambda: both(x),
         "bidirectional, masked": lambda: masked(both, x, right),
     }
-    return found | {name: _calling(module, x) for name, module in gates.items()} | compiled
+    found |= {name: _calling(module, x) for name, module in gates.items()} | compiled
+    return found | {
+        f"{name}, masked": _calling(gates[name], x, None, right)
+        for name in ("hard_sigmoid of Keras 2", "GRU, reset before")
+    }
 
 
-def _activated(units: int, slope: float) -> nn.Module:
-    return ActivatedLSTM(
+def _activated(kind: type[nn.Module], units: int, slope: float) -> nn.Module:
+    return kind(
         units,
         units,
         batch_first=True,
@@ -61,8 +79,8 @@ def _activated(units: int, slope: float) -> nn.Module:
     )
 
 
-def _calling(module: nn.Module, x: Tensor) -> Call:
-    return lambda: module(x)
+def _calling(module: nn.Module, *given: Tensor | None) -> Call:
+    return lambda: module(*given)
 
 
 def _compiled(module: nn.Module, x: Tensor) -> Call:
@@ -70,8 +88,10 @@ def _compiled(module: nn.Module, x: Tensor) -> Call:
     return lambda: whole(x)
 
 
-BESIDE = {"bidirectional, masked": "bidirectional"}
-"""What is not held against nn.LSTM in one direction."""
+BESIDE = {"bidirectional, masked": "bidirectional", "GRU": "nn.GRU", "SimpleRNN": "nn.RNN"}
+"""What is not held against nn.LSTM in one direction, by its name or the first word of it."""
+
+REFERENCES = {"nn.LSTM", *BESIDE.values()}
 
 
 def ratios(
@@ -89,10 +109,9 @@ def ratios(
                 seconds[name] = clock() - start
             if number < 2:  # warming up, and compiling
                 continue
-            for name in seconds.keys() - {"nn.LSTM", "bidirectional"}:
-                found.setdefault(name, []).append(
-                    seconds[name] / seconds[BESIDE.get(name, "nn.LSTM")]
-                )
+            for name in seconds.keys() - REFERENCES:
+                beside = BESIDE.get(name) or BESIDE.get(name.split(",")[0], "nn.LSTM")
+                found.setdefault(name, []).append(seconds[name] / seconds[beside])
     return {name: found[name] for name in functions if name in found}
 
 
@@ -102,7 +121,7 @@ def report(rounds: int, threads: int) -> None:
     clock = time.thread_time if threads == 1 else time.perf_counter
     what = "time of the CPU" if threads == 1 else "wall time"
     print(f"torch {torch.__version__}, float32, {STEPS} steps, {threads} threads, {what},")
-    print(f"{rounds} rounds: times nn.LSTM, median (quartiles)\n")
+    print(f"{rounds} rounds: times nn.LSTM, nn.GRU or nn.RNN, median (quartiles)\n")
     print(f"| batch | what | {' | '.join(f'{units} units' for units in UNITS)} |")
     print(f"| --- | --- |{' --- |' * len(UNITS)}")
     for batch in (32, 1):

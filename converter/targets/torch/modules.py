@@ -60,39 +60,40 @@ class Recurrence(nn.Module):
         """The next state; x (batch, gates * hidden_size) is the input's product."""
         raise NotImplementedError
 
-    def scan(
-        self,
-        steps: Tensor,
-        state: States,
-        weight: Tensor,
-        bias: Bias,
-    ) -> tuple[Tensor, States]:
-        """Every output and the last state, where every step counts."""
-        outputs = []
+    def scan(self, steps: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
+        """Each state after every step, (time, batch, hidden_size); the first is the output."""
+        states = []
         for step in steps.unbind(0):
             state = self.step(step, state, weight, bias)
-            outputs.append(state[0])
-        return torch.stack(outputs), state
+            states.append(state)
+        return tuple(torch.stack(each) for each in zip(*states, strict=True))
 
-    def scan_masked(
+    def folded(self) -> dict[str, Tensor]:
+        """The parameters, with the slope in them: once, rather than at every step."""
+        own: dict[str, Tensor] = dict(self.named_parameters(recurse=False))
+        if self.recurrent_slope == 1:
+            return own
+        slopes = [self.recurrent_slope if gate else 1 for gate in self.gates]
+        slope = own["weight_hh_l0"].new_tensor(slopes).repeat_interleave(self.hidden_size)
+        matrix = slope.unsqueeze(1)
+        return {name: one * (matrix if one.dim() == 2 else slope) for name, one in own.items()}
+
+    def put_back(
         self,
-        steps: Tensor,
-        state: States,
-        weight: Tensor,
-        bias: Bias,
+        states: States,
+        start: States,
         mask: Tensor,
         from_state: bool,
     ) -> tuple[Tensor, States]:
-        """As `scan`; a step that does not count leaves the state and repeats the output."""
-        outputs = []
-        output = state[0] if from_state else torch.zeros_like(state[0])
-        for step, now in zip(steps.unbind(0), mask.unsqueeze(2).unbind(0), strict=True):
-            new = self.step(step, state, weight, bias)
-            output = torch.where(now, new[0], output)
-            pairs = zip(new, state, strict=True)
-            state = tuple(torch.where(now, *pair) for pair in pairs)
-            outputs.append(output)
-        return torch.stack(outputs), state
+        """The outputs of the steps that count where these belong, and the last state."""
+        index = mask.cumsum(1) - 1
+        before, index = (index < 0).unsqueeze(2), index.clamp(min=0)
+        rows = torch.arange(mask.shape[0], device=mask.device)
+        first = start[0].unsqueeze(1) if from_state else 0
+        outputs = torch.where(before, first, states[0][index.T, rows].transpose(0, 1))
+        pairs = zip(start, states, strict=True)
+        last = [torch.where(before[:, -1], old, new[index[:, -1], rows]) for old, new in pairs]
+        return outputs, tuple(last)
 
     def read(
         self,
@@ -102,28 +103,26 @@ class Recurrence(nn.Module):
         mask: Tensor | None,
         from_state: bool,
     ) -> tuple[Tensor, States]:
-        """The outputs of one direction, in the order of time, and its last state."""
-        own: dict[str, Tensor] = dict(self.named_parameters(recurse=False))
-        if self.recurrent_slope != 1:  # once, rather than at every step
-            slopes = [self.recurrent_slope if gate else 1 for gate in self.gates]
-            slope = x.new_tensor(slopes).repeat_interleave(self.hidden_size)
-            matrix = slope.unsqueeze(1)
-            for name, one in own.items():
-                own[name] = one * (matrix if one.dim() == 2 else slope)
+        """The outputs of one direction, (batch, time, hidden_size), and its last state."""
+        backwards = direction.endswith("_reverse")
+        if backwards:
+            x, mask = x.flip(1), None if mask is None else mask.flip(1)
+        if mask is not None:  # the steps that count are moved to the front
+            rows = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
+            x = x[rows, (~mask).byte().argsort(dim=1, stable=True)]
+        own = self.folded()
         weight, bias = own["weight_hh" + direction], own.get(self.beside + direction)
-        steps = x.flip(0) if direction.endswith("_reverse") else x
         steps = F.linear(
-            steps,
+            x,
             own["weight_ih" + direction],
             own.get("bias_ih" + direction),
         )
+        states = self.scan(steps.transpose(0, 1), state, weight, bias)
         if mask is None:
-            outputs, state = self.scan(steps, state, weight, bias)
+            outputs, last = states[0].transpose(0, 1), tuple(one[-1] for one in states)
         else:
-            mask = mask.flip(0) if direction.endswith("_reverse") else mask
-            options = mask, from_state
-            outputs, state = self.scan_masked(steps, state, weight, bias, *options)
-        return outputs.flip(0) if direction.endswith("_reverse") else outputs, state
+            outputs, last = self.put_back(states, state, mask, from_state)
+        return outputs.flip(1) if backwards else outputs, last
 
     def forward(
         self,
@@ -137,18 +136,17 @@ class Recurrence(nn.Module):
         A step whose mask is False leaves the state and repeats the output before it: zeros where
         there is none, or with `from_state` the initial h.
         """
-        x = x.transpose(0, 1) if self.batch_first else x
-        if mask is not None and self.batch_first:
-            mask = mask.transpose(0, 1)
+        if not self.batch_first:
+            x, mask = x.transpose(0, 1), None if mask is None else mask.transpose(0, 1)
         if initial is None:
-            zeros = x.new_zeros(len(self.directions), x.shape[1], self.hidden_size)
+            zeros = x.new_zeros(len(self.directions), x.shape[0], self.hidden_size)
             initial = (zeros, zeros) if self.states == 2 else zeros
         each = (initial,) if isinstance(initial, Tensor) else initial
         starts = list(zip(*each, strict=True))
         pairs = zip(starts, self.directions, strict=True)
         read = [self.read(x, *pair, mask, from_state) for pair in pairs]
-        sequence = torch.cat([outputs for outputs, _ in read], -1)
-        sequence = sequence.transpose(0, 1) if self.batch_first else sequence
+        sequence = read[0][0] if len(read) == 1 else torch.cat([one for one, _ in read], -1)
+        sequence = sequence if self.batch_first else sequence.transpose(0, 1)
         ends = [state for _, state in read]
         last = [torch.stack([end[k] for end in ends]) for k in range(self.states)]
         return sequence, (last[0], last[1]) if self.states == 2 else last[0]
@@ -168,29 +166,24 @@ class ActivatedLSTM(Recurrence):
         c = f * c + i * self.activation(g)
         return o * self.activation(c), c
 
-    def scan(
-        self,
-        steps: Tensor,
-        state: States,
-        weight: Tensor,
-        bias: Bias,
-    ) -> tuple[Tensor, States]:
+    def scan(self, steps: Tensor, state: States, weight: Tensor, bias: Bias) -> States:
         """Without gradients in place: no step takes memory, or slices it."""
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return super().scan(steps, state, weight, bias)
-        h, c = state[0], state[1].clone()
-        outputs = steps.new_empty(steps.shape[0], *h.shape)
-        product = torch.empty_like(steps[0])
+        h, c = state
+        outputs, cells = steps.new_empty(2, steps.shape[0], *h.shape)
+        product = steps.new_empty(steps.shape[1:])
         gates = product.view(product.shape[0], 4, -1)
         ready = torch.empty_like(gates)
         (i, f, _, o), g = ready.unbind(1), gates[:, 2]
         weight = weight.T
-        for step, output in zip(steps.unbind(0), outputs.unbind(0), strict=True):
+        each = (steps.unbind(0), outputs.unbind(0), cells.unbind(0))
+        for step, output, cell in zip(*each, strict=True):
             torch.addmm(step, h, weight, out=product)
             ready.copy_(self.recurrent_activation(gates))
-            c.mul_(f).addcmul_(i, self.activation(g))
+            c = torch.mul(c, f, out=cell).addcmul_(i, self.activation(g))
             h = torch.mul(o, self.activation(c), out=output)
-        return outputs, (h, c)
+        return outputs, cells
 
 
 class ActivatedGRU(Recurrence):
