@@ -143,7 +143,7 @@ def test_a_value_that_is_no_choice_is_explained(ifco: Command, library: Library)
     assert done.err.startswith('error[usage]: Invalid value "tea" for [to] from ')
     assert (
         'pyproject.toml. Choose from: "pytorch", "onnx", "keras", "h5", "weights.h5", '
-        '"state-dict", "keras-weights".\n' in done.err
+        '"state-dict", "keras-weights", "keras-source".\n' in done.err
     )
 
 

@@ -71,8 +71,9 @@ def of_operations(k, dtype):
     """Each operation, on inputs of a dtype."""
     o, shape = k.ops, (5, 4)
     row = np.array([0.1, 1, 2, 3])
+    operations = keras_operations.keras_3(k)
     for name, (function, shapes) in {
-        **{key: case for key, case in keras_operations.keras_3(k).items() if key != "remainder"},
+        **{key: case for key, case in operations.items() if key not in ("remainder", "cumsum")},
         "remainders": (lambda a, b: a % b, [shape, shape]),
         "clip": (lambda a: o.clip(a, -0.3, 0.7), [shape]),
         "tenths": (lambda a: 0.1 * a + 0.7, [shape]),
@@ -80,6 +81,7 @@ def of_operations(k, dtype):
         "constant_double": (lambda a: a * row, [shape]),
         "cast": (lambda a: o.cast(a * 0.3, "float16") - a, [shape]),
         "product_of_two": (lambda a: o.cast(a, "float32") @ a[:, :4], [shape]),
+        "cumsum": operations["cumsum"],
     }.items():
         given = []
         for key, sizes in zip("ab", shapes, strict=False):

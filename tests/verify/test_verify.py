@@ -182,4 +182,4 @@ def test_nothing_compared_is_undecided_and_nothing_said_is_inconclusive() -> Non
     assert verdict_of().status is Status.UNDECIDED
     assert verdict_of(vague).status is Status.INCONCLUSIVE
     assert verdict_of(vague, clear).status is Status.EQUAL
-    assert [status.exit_code for status in Status] == [0, 1, 4, 4]
+    assert [status.exit_code for status in Status] == [0, 0, 1, 4, 4]

@@ -116,7 +116,7 @@ def _(config: Config, inputs: tuple[Shape, ...], weights: Weights, writer: Write
         causal=causal,
         masked=masked,
         return_scores=scores,
-        scale_is_float32=writer.keras_3,
+        scale_is_float32=writer.keras_3 or config.base()["dtype"] == "float32",
     )
 
 

@@ -194,6 +194,11 @@ class Masks:
             elif any(self.given[output].values()):
                 self.needed.add(output)
             return
+        if isinstance(layer, BatchNormalization | TimeDistributed) and any(map(_is_partly, given)):
+            # Keras gives it the mask all the same, made by operations that change the order in
+            # which it counts layers, and so where it looks for their weights.
+            found = "a mask of what is joined from tensors with and without masks"
+            raise mask_refusal(layer, found)
         differ = means != keras
         takes = isinstance(layer, ConvLSTM | Recurrent) or (
             differ and isinstance(layer, GlobalPooling) and uses_mask(layer)
@@ -270,6 +275,14 @@ def uses_mask(layer: Layer) -> bool:
     if isinstance(inner, GlobalPooling):
         return inner.pool is Pool.AVERAGE and inner.rank == 1
     return isinstance(inner, ConvLSTM | Recurrent)
+
+
+def _is_partly(mask: Mask) -> bool:
+    """Whether it is of tensors that are joined, some of which have no mask."""
+    if mask is None or mask[0] == "every":
+        return mask is not None
+    inner = mask[2:] if mask[0] == "along" else ()
+    return any(isinstance(one, tuple) and one[0] == "every" for one in inner)
 
 
 def _passed(call: Call, given: Sequence[Mask]) -> Mask:

@@ -176,7 +176,8 @@ class MultiHeadAttention(nn.Module):
         half = q.dtype in (torch.float16, torch.bfloat16)
         dropout = self.dropout if self.training else 0.0
         weights = None
-        if need_weights or (half and mask is not None):  # half: rounded once it is lower
+        lowered = half and mask is not None  # rounded once a score is lower
+        if need_weights or lowered:
             scores = q @ k.transpose(-2, -1) * self.scale
             scores = scores if lower is None else scores + lower
             weights = scores.softmax(-1).to(v.dtype)

@@ -74,9 +74,12 @@ class Recurrence(nn.Module):
         if self.recurrent_slope == 1:
             return own
         slopes = [self.recurrent_slope if gate else 1 for gate in self.gates]
-        slope = own["weight_hh_l0"].new_tensor(slopes).repeat_interleave(self.hidden_size)
+        slope = own["weight_hh_l0"].new_tensor(slopes)
+        slope = slope.repeat_interleave(self.hidden_size)
         matrix = slope.unsqueeze(1)
-        return {name: one * (matrix if one.dim() == 2 else slope) for name, one in own.items()}
+        for name, one in own.items():
+            own[name] = one * (matrix if one.dim() == 2 else slope)
+        return own
 
     def put_back(
         self,
@@ -92,7 +95,8 @@ class Recurrence(nn.Module):
         first = start[0].unsqueeze(1) if from_state else 0
         outputs = torch.where(before, first, states[0][index.T, rows].transpose(0, 1))
         pairs = zip(start, states, strict=True)
-        last = [torch.where(before[:, -1], old, new[index[:, -1], rows]) for old, new in pairs]
+        at = index[:, -1]
+        last = [torch.where(before[:, -1], old, new[at, rows]) for old, new in pairs]
         return outputs, tuple(last)
 
     def read(
@@ -145,7 +149,8 @@ class Recurrence(nn.Module):
         starts = list(zip(*each, strict=True))
         pairs = zip(starts, self.directions, strict=True)
         read = [self.read(x, *pair, mask, from_state) for pair in pairs]
-        sequence = read[0][0] if len(read) == 1 else torch.cat([one for one, _ in read], -1)
+        parts = [outputs for outputs, _ in read]
+        sequence = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
         sequence = sequence if self.batch_first else sequence.transpose(0, 1)
         ends = [state for _, state in read]
         last = [torch.stack([end[k] for end in ends]) for k in range(self.states)]

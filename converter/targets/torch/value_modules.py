@@ -17,7 +17,8 @@ class DeviationNorm(nn.Module):
 
     def __init__(self, normalized_shape: int | tuple[int, ...], eps: float) -> None:
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+        shape = normalized_shape
+        shape = (shape,) if isinstance(shape, int) else shape
         self.axes = tuple(range(-len(shape), 0))
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(shape))
