@@ -73,17 +73,8 @@ def verify_file(
     stored = _arrays_of_file(path) if alone else _arrays(read(path))
     tensors = {one.name: one.read() for one in stored}
     ours = alone or set(tensors) == {name for one in written.placements for name in one.names}
-    wrong = tuple(wrong_arrays(written.placements, tensors)) if ours else ()
-    known = sum(len(one.weight.stored) for one in written.placements) if ours else 0
-    verdict = Verdict(
-        status=Status.EQUAL,
-        original=Path(model.source.path).name or model.name,
-        artefact=name or str(path),
-        reason="",
-        arrays=known - len(wrong),
-        wrong_arrays=wrong,
-    )
-    if alone and wrong:
+    verdict = _on_arrays(model, name or str(path), written.placements if ours else (), tensors)
+    if alone and verdict.wrong_arrays:
         return replace(_decided(verdict, ""), layer=_first_wrong(written, tensors))
     back = _with_tensors(written, tensors) if alone else read(path)
     exact = not any(one.lossy for one in written.placements)
@@ -96,6 +87,22 @@ def verify_file(
         return replace(decided, layer=_first_wrong(written, tensors) if ours else "")
     form = "weights.h5" if alone else "h5" if legacy else "keras"
     return with_power(decided, model, lambda drawn: _written_again(drawn, form, exact=exact))
+
+
+def _on_arrays(
+    model: Model, artefact: str, placements: Sequence[Placement], tensors: Mapping[str, Array]
+) -> Verdict:
+    """What the arrays of an artefact say, before any answer of it."""
+    wrong = tuple(wrong_arrays(placements, tensors))
+    known = sum(len(one.weight.stored) for one in placements)
+    return Verdict(
+        status=Status.EQUAL,
+        original=Path(model.source.path).name or model.name,
+        artefact=artefact,
+        reason="",
+        arrays=known - len(wrong),
+        wrong_arrays=wrong,
+    )
 
 
 def verify_weights(
@@ -120,17 +127,8 @@ def verify_weights(
     written = write_model(model, Dialect.LEGACY)
     placements = (*written.placements, *others)
     tensors = {one.name: one.read() for one in _arrays_of_file(path)}
-    wrong = tuple(wrong_arrays(placements, tensors))
-    known = sum(len(one.weight.stored) for one in placements)
-    verdict = Verdict(
-        status=Status.EQUAL,
-        original=Path(model.source.path).name or model.name,
-        artefact=name or str(path),
-        reason="",
-        arrays=known - len(wrong),
-        wrong_arrays=wrong,
-    )
-    if wrong:
+    verdict = _on_arrays(model, name or str(path), placements, tensors)
+    if verdict.wrong_arrays:
         return replace(_decided(verdict, ""), layer=_first_wrong(written, tensors))
     back = _with_tensors(written, tensors)
     config = write_model(model).config
@@ -157,18 +155,9 @@ def verify_source(
     """
     written = write_model(model)
     tensors = {one.name: one.read() for one in _arrays_of_file(folder / f"model{WEIGHTS}")}
-    wrong = tuple(wrong_arrays(written.placements, tensors))
-    known = sum(len(one.weight.stored) for one in written.placements)
     path = folder / "model.py"
-    verdict = Verdict(
-        status=Status.EQUAL,
-        original=Path(model.source.path).name or model.name,
-        artefact=name or str(path),
-        reason="",
-        arrays=known - len(wrong),
-        wrong_arrays=wrong,
-    )
-    if wrong:
+    verdict = _on_arrays(model, name or str(path), written.placements, tensors)
+    if verdict.wrong_arrays:
         return replace(_decided(verdict, ""), layer=_first_wrong(written, tensors))
     back = _with_tensors(written, tensors)
     decided = _answered(verdict, model, back, path, keras_python, None, rounded=rounded)
